@@ -1,0 +1,103 @@
+"""The engine of slurmic: a content-addressed store of source trees, and code folders built from it.
+
+- A **blob** is the bytes of one file together with its read and execute permission bits.
+- A **tree** is the list of all files of one packed source tree, named by the digest of its content;
+  its stored form is the **manifest**.
+- A **code folder** is a directory built from a tree.
+- A **snapshot** is one act of packing: a tree, the code folder built from it, and a **record** of
+  it.
+- A **store** is the folder that holds blobs, manifests and records of one user on one filesystem.
+
+The engine knows nothing of Slurm, of selection, of argv or of environment variables, and never
+prints. ``FORMAT.md``, in the folder above this package, says what lies in a store, to the byte.
+"""
+
+from .claim import ClaimedName
+from .digests import digest_of
+from .errors import (
+    DamagedError,
+    DestinationError,
+    LinkModeError,
+    SourceChangedError,
+    SourceError,
+    StoreError,
+    StoreFormatError,
+    StoreOwnerError,
+    UnknownSnapshotError,
+    shown,
+)
+from .findings import Finding, FindingKind, VerifyReport
+from .gc import GRACE, GcPlan, GcStats, plan_gc
+from .manifest import Tree, TreeEntry, decode_tree
+from .placing import LinkMode
+from .records import (
+    SnapshotRecord,
+    anchor_state,
+    attach_jobs,
+    find_snapshot,
+    pin,
+    pinned_ids,
+    read_records,
+    unpin,
+)
+from .repair import Repaired, RepairReport, repair_store
+from .repairfolder import repair_code_folder
+from .snapshot import (
+    REFRESH_AFTER,
+    Snapshot,
+    SnapshotStats,
+    take_snapshot,
+    withdraw_snapshot,
+)
+from .store import Store
+from .usage import StoreUsage, measure_usage
+from .verify import verify_store
+from .verifyfolder import verify_code_folder
+
+__all__ = [
+    "GRACE",
+    "REFRESH_AFTER",
+    "ClaimedName",
+    "DamagedError",
+    "DestinationError",
+    "Finding",
+    "FindingKind",
+    "GcPlan",
+    "GcStats",
+    "LinkMode",
+    "LinkModeError",
+    "RepairReport",
+    "Repaired",
+    "Snapshot",
+    "SnapshotRecord",
+    "SnapshotStats",
+    "SourceChangedError",
+    "SourceError",
+    "Store",
+    "StoreError",
+    "StoreFormatError",
+    "StoreOwnerError",
+    "StoreUsage",
+    "Tree",
+    "TreeEntry",
+    "UnknownSnapshotError",
+    "VerifyReport",
+    "anchor_state",
+    "attach_jobs",
+    "decode_tree",
+    "digest_of",
+    "find_snapshot",
+    "measure_usage",
+    "pin",
+    "pinned_ids",
+    "plan_gc",
+    "read_records",
+    "repair_code_folder",
+    "repair_store",
+    "shown",
+    "take_snapshot",
+    "unpin",
+    "verify_code_folder",
+    "verify_store",
+    "withdraw_snapshot",
+]

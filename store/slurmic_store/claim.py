@@ -1,0 +1,216 @@
+"""Claiming the name of a code folder: ``code``, ``code-2``, ``code-3``, ….
+
+A name is claimed by the record beside it, ``code.json``: linked into place, so that exactly one of
+several submissions gets it. What an earlier job sees never changes: a name that is taken, by a
+record or by a folder, is never used again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import Literal
+
+from . import files
+from .errors import DestinationError, shown
+from .manifest import compress
+from .records import SnapshotRecord
+from .store import Store
+
+MANIFEST_SUFFIX = b".tree.zst"
+
+TEMPORARY_SUFFIXES = (b".json", b".zst")
+"""What is appended to the path of a staging folder for the temporary files beside it."""
+
+OnTaken = Literal["number", "fail"]
+
+
+@dataclass(frozen=True)
+class ClaimedName:
+    """A name that this snapshot alone may use.
+
+    Attributes:
+        folder: the absolute path that the code folder will have, or has.
+    """
+
+    folder: bytes
+
+    @property
+    def record(self) -> bytes:
+        """The record beside the code folder."""
+        return self.folder + b".json"
+
+    @property
+    def manifest(self) -> bytes:
+        """The manifest beside the code folder."""
+        return self.folder + MANIFEST_SUFFIX
+
+    @property
+    def guard(self) -> bytes:
+        """A folder that stands while the name is claimed where there are no hard links."""
+        return self.folder + b".claim"
+
+    def temporary(self, snapshot_id: str, suffix: bytes) -> bytes:
+        """A temporary file of a snapshot beside its code folder; gc knows these names, too."""
+        folder = os.path.dirname(self.folder)
+        return os.path.join(folder, files.STAGE_PREFIX + os.fsencode(snapshot_id) + suffix)
+
+    def add_manifest(self, store: Store, record: SnapshotRecord, encoded: bytes) -> None:
+        """Put the manifest beside the code folder, so that it can be verified without the store.
+
+        A link to the store's where that works (a collection may have moved that aside just now),
+        else a file of its own. Without it the snapshot is no worse, only not verifiable alone, so
+        a failure is ignored.
+
+        Args:
+            store: where the manifest has been published.
+            record: names the tree.
+            encoded: the tree's canonical encoding.
+        """
+        source = store.tree_path(record.tree)
+        with contextlib.suppress(OSError):
+            try:
+                os.link(source, self.manifest, follow_symlinks=False)
+            except OSError:
+                # Also when it exists: the name is ours, so that is what an earlier snapshot has
+                # left, or a network client's memory of it (seen on GlusterFS).
+                temporary = self.temporary(record.id, TEMPORARY_SUFFIXES[1])
+                files.remove_quietly(temporary)
+                files.write_new(temporary, compress(encoded))
+                try:
+                    os.rename(temporary, self.manifest)
+                except OSError:
+                    files.remove_quietly(temporary)
+
+    def update_record(self, record: SnapshotRecord) -> None:
+        """Replace the record beside the code folder; only its owner does.
+
+        Raises:
+            OSError: it could not be written; the older version stays.
+        """
+        temporary = self.temporary(record.id, TEMPORARY_SUFFIXES[0])
+        files.remove_quietly(temporary)
+        files.write_new(temporary, record.to_json().encode())
+        try:
+            os.rename(temporary, self.record)
+        except BaseException:
+            files.remove_quietly(temporary)
+            raise
+
+    def release(self) -> None:
+        """Give the name up: what stands beside the folder goes away. The folder is the caller's."""
+        files.remove_all((self.manifest, self.record))
+
+
+def claim_name(
+    output_folder: bytes,
+    name: str,
+    record: SnapshotRecord,
+    announce: Callable[[bytes], None],
+    on_taken: OnTaken = "number",
+) -> ClaimedName:
+    """Claim the first free name for a snapshot's code folder.
+
+    Args:
+        output_folder: where the code folder will be.
+        name: the first choice.
+        record: written beside the folder, with the folder's path as its only anchor.
+        announce: called with the path of a code folder before its name is claimed. After a
+            crash, this is how gc finds the claim.
+        on_taken: "number" goes on with ``<name>-2`` and so on; "fail" takes `name` or nothing.
+
+    Raises:
+        DestinationError: the name is taken, or there is no end of taken names.
+        OSError: the record cannot be written.
+    """
+    base = os.path.join(output_folder, os.fsencode(name))
+    start = _first_free(lambda number: _is_taken(_numbered(base, number)))
+    for number in count(start):
+        if on_taken == "fail" and number > 1:
+            raise DestinationError(
+                f"'{shown(base)}' exists already, or its record '{shown(base)}.json' does",
+                path=base,
+                hint="what an earlier snapshot has built is never changed: give another name",
+            )
+        if number > start + 10_000:
+            raise DestinationError(
+                f"no free name for a code folder in '{shown(output_folder)}'", path=output_folder
+            )
+        claimed = ClaimedName(_numbered(base, number))
+        if _is_taken(claimed.folder):
+            continue
+        announce(claimed.folder)
+        temporary = claimed.temporary(record.id, TEMPORARY_SUFFIXES[0])
+        mine = replace(record, anchors=(claimed.folder,))
+        files.write_new(temporary, mine.to_json().encode())
+        won = False
+        try:
+            won = _give_exclusively(temporary, claimed)
+            files.remove_quietly(temporary)
+        except BaseException:
+            if won:
+                claimed.release()
+            raise
+        if won:
+            # A folder of another making may have come between the look and the claim.
+            if not os.path.lexists(claimed.folder):
+                return claimed
+            claimed.release()
+    raise AssertionError("unreachable")
+
+
+def _give_exclusively(temporary: bytes, claimed: ClaimedName) -> bool:
+    """Give the finished record at `temporary` its name, which nobody else may get as well.
+
+    Where there are no hard links, two renames onto a free name could both succeed; there a
+    folder is made first, which exactly one process can.
+    """
+    try:
+        os.link(temporary, claimed.record, follow_symlinks=False)
+        return True
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in files.CANNOT_LINK:
+            raise
+    try:
+        os.mkdir(claimed.guard)
+    except FileExistsError:
+        return False
+    try:
+        if os.path.lexists(claimed.record):
+            return False
+        os.rename(temporary, claimed.record)
+        return True
+    finally:
+        # One that stays makes others pass over the name, until gc removes it.
+        with contextlib.suppress(OSError):
+            os.rmdir(claimed.guard)
+
+
+def _numbered(base: bytes, number: int) -> bytes:
+    return base if number == 1 else base + b"-%d" % number
+
+
+def _is_taken(folder: bytes) -> bool:
+    return os.path.lexists(folder) or os.path.lexists(folder + b".json")
+
+
+def _first_free(taken: Callable[[int], bool]) -> int:
+    """A free number whose predecessor is taken (or 1), in a logarithmic number of looks.
+
+    The thousandth submission into one output folder costs what the tenth did. Where names in the
+    middle have been freed, one of those may be found: any free name will do.
+    """
+    if not taken(1):
+        return 1
+    low, high = 1, 2
+    while taken(high):
+        low, high = high, high * 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if taken(middle) else (low, middle)
+    return high

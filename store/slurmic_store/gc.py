@@ -1,0 +1,154 @@
+"""Garbage collection without a lock, beside any number of submissions and other collections.
+
+**What is live** is in :mod:`slurmic_store.liveness`. Link counts decide nothing (with copies and
+reflinks they say nothing); they only save work: a blob that nothing references but that is still
+linked from somewhere is left, since deleting it would free nothing.
+
+**Why no lock is needed.** A submission publishes its record *before* it relies on any blob
+(:mod:`slurmic_store.snapshot`). A collection does the reverse: it moves what it means to delete
+*aside*, into ``quarantine/``, and reads the records again *after* that. Take a blob B and a
+snapshot S whose record R names it:
+
+- If R was published before the second reading, gc sees R and puts B back. In between, S may have
+  found B missing; then S stored it anew from the source, and one of the two copies has the name.
+- If R was published after the second reading, then S looks for B after that, and B was moved aside
+  before it: S finds it missing, and stores it anew.
+
+The same holds for manifests (S looks for its manifest again after publishing R), and for what
+another collection has moved aside: it was in quarantine before *this* collection's second reading,
+so this one may put it back or delete it as if it were its own. So two collections at once are safe,
+and so is one that follows a collection that was killed half-way. Records that a collection has
+moved aside are read as if they were in place, so that none is missed while it moves.
+
+A blob that S has linked already is safe whatever happens to the store's name: its inode lives on.
+
+The grace period (an hour by default) comes on top, for network filesystems whose clients list a
+directory from a cache that is seconds to a minute old: what has been stored or recorded within it
+is not touched.
+
+**When in doubt, nothing is deleted.** A record or a manifest that cannot be read might name any
+blob; then no blob and no manifest is deleted. An anchor that answers with anything but "no such
+file", or whose filesystem is not mounted, keeps its record alive. Each is reported as a problem.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator
+
+from . import files
+from .digests import age_of, key_name, parse_blob_name
+from .errors import os_failure
+from .liveness import all_records, is_superseded, referenced_keys, sharing_a_folder, why_live
+from .records import SnapshotRecord, pin_path, pinned_ids
+from .staging import ABANDONED_AFTER, abandoned_paths
+from .store import Store
+from .sweeping import GcPlan, GcStats, tree_of_name
+
+__all__ = ["GRACE", "GcPlan", "GcStats", "blob_keys", "plan_gc"]
+
+GRACE = 3600.0
+"""Default grace period in seconds."""
+
+
+def plan_gc(store: Store, *, grace: float = GRACE, now: float | None = None) -> GcPlan:
+    """Find out what nothing uses.
+
+    Args:
+        store: the store; nothing in it is changed.
+        grace: seconds; what is younger stays.
+        now: the time to count ages from, in seconds since the epoch; the clock's if None.
+
+    Raises:
+        StoreError: the store's folders cannot be listed.
+    """
+    now = time.time() if now is None else now
+    plan = GcPlan(store, grace)
+    try:
+        # Before the records: each of them was there before its pin.
+        pins = pinned_ids(store)
+        plan.quarantined = [
+            os.path.join(store.quarantine, name) for name in files.names_in(store.quarantine)
+        ]
+        plan.leftovers = abandoned_paths(store, grace, now)
+        records = all_records(store, plan.problems)
+        keys = None
+        if records is not None:
+            trees = _classify(plan, records, now)
+            _find_pins(plan, pins, {record.id for record in records}, now)
+            keys = referenced_keys(store, trees, plan.problems)
+        if keys is None:
+            plan.blocked = True
+        else:
+            _find_trees(plan, trees, now)
+            _find_blobs(plan, keys, now)
+    except OSError as error:
+        raise os_failure("list", error.filename or store.path, error) from error
+    return plan
+
+
+def _classify(plan: GcPlan, records: list[SnapshotRecord], now: float) -> set[str]:
+    """Sort records into live and dead; the trees of the live ones."""
+    pins = pinned_ids(plan.store)
+    sharing = sharing_a_folder(records)
+    trees = set()
+    for record in records:
+        superseded = record.id in sharing and is_superseded(record)
+        reason = why_live(record, pins, now, plan.grace, plan.problems, superseded=superseded)
+        if reason:
+            plan.live[record.id] = reason
+            trees.add(record.tree)
+        else:
+            plan.dead.append(record)
+    return trees
+
+
+def _find_pins(plan: GcPlan, pins: dict[str, str], recorded: set[str], now: float) -> None:
+    """Pins of snapshots that are gone: what a crash leaves between pinning and a last look."""
+    for path in (pin_path(plan.store, snapshot_id) for snapshot_id in pins.keys() - recorded):
+        with contextlib.suppress(FileNotFoundError):
+            # They cost nothing, and a stale listing of records must not cost a snapshot.
+            if now - os.lstat(path).st_ctime >= max(plan.grace, ABANDONED_AFTER):
+                plan.leftovers.append(path)
+
+
+def _find_trees(plan: GcPlan, live: set[str], now: float) -> None:
+    for prefix in sorted(files.names_in(plan.store.trees)):
+        folder = os.path.join(plan.store.trees, prefix)
+        for name in files.names_in(folder):
+            tree = tree_of_name(name)
+            if tree is None or tree in live:
+                continue
+            with contextlib.suppress(FileNotFoundError):
+                if age_of(os.lstat(os.path.join(folder, name)), now) >= plan.grace:
+                    plan.trees.append(tree)
+
+
+def _find_blobs(plan: GcPlan, live: set[bytes], now: float) -> None:
+    for key in blob_keys(plan.store):
+        if key in live:
+            continue
+        try:
+            status = os.lstat(os.path.join(plan.store.blobs, key_name(key)))
+        except OSError as error:
+            if error.errno in files.GONE:
+                continue
+            raise
+        if age_of(status, now) < plan.grace:
+            continue
+        if status.st_nlink > 1:
+            plan.linked += 1
+            continue
+        plan.blobs.append(key)
+        plan.size += status.st_size
+
+
+def blob_keys(store: Store) -> Iterator[bytes]:
+    """The keys of all blobs in a store, folder by folder; other names are passed over."""
+    for prefix in sorted(files.names_in(store.blobs)):
+        for name in files.names_in(os.path.join(store.blobs, prefix)):
+            key = parse_blob_name(name)
+            if key is not None:
+                yield key

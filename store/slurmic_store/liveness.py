@@ -1,0 +1,173 @@
+"""What is live: from records to trees to blob keys.
+
+A record is live if one of its anchors exists, or if it is pinned, or if it is younger than the
+grace period. What live records name is live. What cannot be read might name anything, so then
+nothing can be said about the rest: that is what the answer None means here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections import Counter
+from collections.abc import Iterator
+
+from . import files
+from .errors import DamagedError, UnknownSnapshotError, shown
+from .manifest import decode_keys, decompress
+from .records import SnapshotRecord, anchor_state, read_record, snapshot_ids
+from .store import Store
+
+ASIDE_RECORD = b"record-"
+"""How the names of records in quarantine begin: a collection has moved them aside to decide."""
+
+ASIDE_TREE = b"tree-"
+"""How the names of manifests in quarantine begin."""
+
+
+def why_live(
+    record: SnapshotRecord,
+    pins: dict[str, str],
+    now: float,
+    grace: float,
+    problems: list[str],
+    *,
+    superseded: bool = False,
+) -> str:
+    """Why a record stays; "" if it does not.
+
+    Args:
+        record: the record.
+        pins: ids of pinned snapshots, with the pins' names.
+        now: seconds since the epoch.
+        grace: grace period in seconds.
+        problems: gets a sentence if the record stays only because its anchor cannot be looked for.
+        superseded: whether the folder at its anchor is another snapshot's: see
+            :func:`is_superseded`.
+    """
+    if record.id in pins:
+        return f"pinned '{pins[record.id]}'" if pins[record.id] else "pinned"
+    state = anchor_state(record)
+    if state == "present" and not superseded:
+        return "its code folder exists"
+    if state == "unknown":
+        problems.append(
+            f"cannot tell whether '{shown(record.code_folder or b'')}' exists (its filesystem is "
+            f"not mounted here, or does not answer): snapshot '{record.id}' is kept"
+        )
+        return "its code folder cannot be looked for"
+    if now - record.created < grace:
+        return "younger than the grace period"
+    return ""
+
+
+def sharing_a_folder(records: list[SnapshotRecord]) -> set[str]:
+    """The ids of records that name the same code folder as another one does."""
+    counts = Counter(record.code_folder for record in records)
+    return {record.id for record in records if record.anchors and counts[record.code_folder] > 1}
+
+
+def is_superseded(record: SnapshotRecord) -> bool:
+    """Whether the folder at a record's anchor is another snapshot's by now.
+
+    Somebody who deletes an output folder and submits to the same path again gets a new code folder
+    at the path of the old one; without this look, it would keep every earlier snapshot alive. The
+    record beside a code folder says whose it is. One that is missing or unreadable says nothing.
+    """
+    folder = record.code_folder
+    if folder is None or any(os.path.lexists(anchor) for anchor in record.anchors[:-1]):
+        return False
+    try:
+        with open(folder + b".json", "rb") as stream:
+            return SnapshotRecord.from_json(stream.read()).id != record.id
+    except (OSError, DamagedError):
+        return False
+
+
+def all_records(store: Store, problems: list[str]) -> list[SnapshotRecord] | None:
+    """Every record that there is, those that a collection has just moved aside included.
+
+    None, and a sentence in `problems` for each, if some cannot be read.
+    """
+    found: dict[str, SnapshotRecord] = {}
+    complete = True
+    # A record may move between the two folders while they are listed: aside, or back.
+    for listing in (_recorded, _aside, _recorded):
+        for snapshot_id, path in listing(store):
+            if snapshot_id in found:
+                continue
+            try:
+                found[snapshot_id] = read_record(store, snapshot_id, path)
+            except UnknownSnapshotError:
+                continue
+            except DamagedError as error:
+                if str(error) not in problems:
+                    problems.append(str(error))
+                complete = False
+    return list(found.values()) if complete else None
+
+
+def _recorded(store: Store) -> Iterator[tuple[str, bytes | None]]:
+    for snapshot_id in snapshot_ids(store):
+        yield snapshot_id, None
+
+
+def _aside(store: Store) -> Iterator[tuple[str, bytes | None]]:
+    for name in files.names_in(store.quarantine):
+        if name.startswith(ASIDE_RECORD):
+            _, _, rest = name.removeprefix(ASIDE_RECORD).partition(b"-")
+            yield os.fsdecode(rest.removesuffix(b".json")), os.path.join(store.quarantine, name)
+
+
+def referenced_keys(store: Store, trees: set[str], problems: list[str]) -> set[bytes] | None:
+    """The keys of all blobs that these trees name.
+
+    None, and a sentence in `problems` for each, if a manifest is missing or cannot be read.
+    """
+    keys: set[bytes] = set()
+    complete = True
+    for tree in sorted(trees):
+        try:
+            encoded = _find_manifest(store, tree)
+            if encoded is not None:
+                keys.update(decode_keys(encoded))
+        except DamagedError as error:
+            problems.append(str(error))
+            complete = False
+    return keys if complete else None
+
+
+def _find_manifest(store: Store, tree: str) -> bytes | None:
+    """A tree's encoding; None if no record names the tree any more.
+
+    One that is missing may have been moved aside by a collection, which is to put it back (or was
+    killed before it could), or its submission may be just about to publish it again, or its record
+    may have been let go since it was read.
+
+    Raises:
+        DamagedError: it is missing all the same, or does not read back.
+    """
+    for attempt in range(_ATTEMPTS):
+        try:
+            return store.read_manifest(tree)
+        except DamagedError as error:
+            if not isinstance(error.__cause__, FileNotFoundError):
+                raise
+            missing = error
+        for name in files.names_in(store.quarantine):
+            if name.startswith(ASIDE_TREE) and name.endswith(b"-%s.zst" % tree.encode()):
+                with (
+                    contextlib.suppress(OSError, DamagedError),
+                    open(os.path.join(store.quarantine, name), "rb") as stream,
+                ):
+                    return decompress(stream.read(), tree)
+        records = all_records(store, [])
+        if records is not None and all(record.tree != tree for record in records):
+            return None
+        if attempt < _ATTEMPTS - 1:
+            time.sleep(0.05 * 4**attempt)
+    raise missing
+
+
+_ATTEMPTS = 3

@@ -1,0 +1,358 @@
+"""Carrying out a collection's plan: move aside, look again, put back or delete.
+
+Why this needs no lock is explained in :mod:`slurmic_store.gc`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+import time
+from dataclasses import dataclass, field
+
+from . import files
+from .claim import TEMPORARY_SUFFIXES, ClaimedName
+from .digests import DIGEST_SIZE, key_name, parse_blob_name
+from .errors import DamagedError, UnknownSnapshotError, os_failure, shown
+from .liveness import (
+    ASIDE_RECORD,
+    ASIDE_TREE,
+    all_records,
+    is_superseded,
+    referenced_keys,
+    why_live,
+)
+from .records import SnapshotRecord, pinned_ids, read_record, record_path
+from .source import digest_file
+from .staging import NOTE_SUFFIX, read_note
+from .store import Store
+
+
+@dataclass(frozen=True)
+class GcStats:
+    """What a collection did.
+
+    Attributes:
+        records: records of snapshots that were let go.
+        trees: manifests deleted.
+        blobs: blobs deleted.
+        size: bytes of those blobs.
+        restored: things moved aside that were claimed meanwhile, or left by a run that was
+            killed, and put back.
+        leftovers: abandoned staging folders and temporary files removed.
+    """
+
+    records: int = 0
+    trees: int = 0
+    blobs: int = 0
+    size: int = 0
+    restored: int = 0
+    leftovers: int = 0
+
+
+@dataclass
+class GcPlan:
+    """What a collection would do; a dry run is a plan that is not executed.
+
+    Attributes:
+        store: the store.
+        grace: grace period in seconds.
+        live: ids of snapshots that stay, each with the reason.
+        dead: records of snapshots that will be let go.
+        trees: manifests (names of trees) that nothing references.
+        blobs: keys of blobs that nothing references and that no folder links to.
+        size: their bytes.
+        linked: number of blobs that nothing references but that some folder still links to.
+        leftovers: abandoned staging folders and temporary files.
+        quarantined: paths that an earlier collection, or a repair, has set aside.
+        problems: why something could not be accounted for.
+        blocked: whether a problem stops the deletion of all blobs and manifests.
+    """
+
+    store: Store
+    grace: float
+    live: dict[str, str] = field(default_factory=dict)
+    dead: list[SnapshotRecord] = field(default_factory=list)
+    trees: list[str] = field(default_factory=list)
+    blobs: list[bytes] = field(default_factory=list)
+    size: int = 0
+    linked: int = 0
+    leftovers: list[bytes] = field(default_factory=list)
+    quarantined: list[bytes] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    blocked: bool = False
+
+    def execute(self) -> GcStats:
+        """Carry the plan out.
+
+        Problems that are found on the way are added to :attr:`problems`.
+
+        Raises:
+            StoreOwnerError: the store is another user's.
+            StoreError: the store cannot be written to. What had been moved aside by then is
+                dealt with by the next collection.
+        """
+        self.store.require_owner()
+        try:
+            return _Run(self).run()
+        except OSError as error:
+            raise os_failure("collect in", error.filename or self.store.path, error) from error
+
+
+def tree_of_name(name: bytes) -> str | None:
+    """The tree whose manifest has this file name; None if it is no manifest's name."""
+    tree = name.removesuffix(b".zst").decode("latin-1")
+    if not name.endswith(b".zst") or len(tree) != 2 * DIGEST_SIZE:
+        return None
+    return None if tree.strip("0123456789abcdef") else tree
+
+
+class _Run:
+    """One execution of a plan: aside, look again, put back or delete."""
+
+    def __init__(self, plan: GcPlan) -> None:
+        self.plan = plan
+        self.store = plan.store
+        self.token = secrets.token_hex(6).encode()
+        # Blobs and manifests in quarantine that this run answers for: name → path.
+        self.blobs_aside: dict[bytes, bytes] = {}
+        self.trees_aside: dict[bytes, bytes] = {}
+        self.damaged: list[bytes] = []
+        self.counts = dict.fromkeys(GcStats.__dataclass_fields__, 0)
+
+    def run(self) -> GcStats:
+        for path in self.plan.leftovers:
+            self._clear(path)
+        self._let_names_settle()
+        for record in self.plan.dead:
+            self._let_go(record)
+        if not self.plan.blocked:
+            self._move_aside()
+        self._adopt()
+        self._settle()
+        return GcStats(**self.counts)
+
+    def _let_names_settle(self) -> None:
+        """Wait a moment before a young record on a network filesystem is looked at again.
+
+        Another host's rename of a code folder is not atomic there: seen on GlusterFS, where for a
+        moment the folder had neither name, and with no grace period its record was let go.
+        """
+        if files.is_local(self.store.path):
+            return
+        for record in self.plan.dead:
+            if _age_written(record_path(self.store, record.id)) < _YOUNG_SECONDS:
+                time.sleep(_SETTLING_SECONDS)
+                return
+
+    def _clear(self, path: bytes) -> None:
+        """Remove something abandoned; what does not go must not stop the rest."""
+        try:
+            if not os.path.lexists(path):
+                return
+            note = read_note(path) if path.endswith(NOTE_SUFFIX) else None
+            # A note goes last: without it, nobody would know of its folder.
+            if note is None or not os.path.lexists(note[0]):
+                files.remove_tree(path)
+                self.counts["leftovers"] += 1
+        except OSError as error:
+            self.plan.problems.append(str(os_failure("remove the abandoned", path, error)))
+
+    def _aside(self, kind: bytes, name: bytes) -> bytes:
+        return os.path.join(self.store.quarantine, b"%s%s-%s" % (kind, self.token, name))
+
+    def _let_go(self, record: SnapshotRecord) -> None:
+        """Move a dead record aside, look again whether it is dead, delete it or put it back.
+
+        A pin may have come meanwhile. Records go before blobs: after a crash in between, blobs
+        are unreferenced, which the next collection finds; the other way round a record would
+        name blobs that are gone.
+        """
+        path = record_path(self.store, record.id)
+        aside = self._aside(ASIDE_RECORD, os.path.basename(path))
+        try:
+            os.rename(path, aside)
+        except FileNotFoundError:
+            return
+        current = self._if_dead(record.id, aside)
+        if current is None:
+            self._put_back(aside, path)
+            return
+        # Its submission may still be running, and have renamed its folder between two of our
+        # looks at it; but then it had published a new version of its record before.
+        try:
+            if not os.path.lexists(path):
+                _remove_claim(current, self.plan.grace)
+        except OSError as error:
+            if error.errno not in _NEVER_OURS:
+                failure = os_failure("remove", error.filename or current.code_folder or b"", error)
+                self.plan.problems.append(str(failure))
+                self._put_back(aside, path)
+                return
+        if files.remove_quietly(aside):
+            self.counts["records"] += 1
+
+    def _if_dead(self, snapshot_id: str, aside: bytes) -> SnapshotRecord | None:
+        """The record that was moved aside, if it is dead: it may be newer than the plan's."""
+        try:
+            record = read_record(self.store, snapshot_id, aside)
+        except UnknownSnapshotError:
+            return None  # another collection has put it back
+        except DamagedError as error:
+            self.plan.problems.append(str(error))
+            return None
+        pins = pinned_ids(self.store)
+        superseded = is_superseded(record)
+        now = time.time()
+        alive = why_live(record, pins, now, self.plan.grace, [], superseded=superseded)
+        return None if alive else record
+
+    def _move_aside(self) -> None:
+        for tree in self.plan.trees:
+            self._take(self.trees_aside, ASIDE_TREE, self.store.tree_path(tree))
+        for key in self.plan.blobs:
+            path = os.path.join(self.store.blobs, key_name(key))
+            self._take(self.blobs_aside, b"blob-", path)
+
+    def _adopt(self) -> None:
+        # What an earlier run has left, or another one is about to decide on. It was there
+        # before the records are read below, so this run may decide as well.
+        for path in self.plan.quarantined:
+            kind, _, rest = os.path.basename(path).partition(b"-")
+            _, _, name = rest.partition(b"-")
+            if kind == b"blob":
+                self.blobs_aside[name] = path
+            elif kind == b"tree":
+                self.trees_aside[name] = path
+            elif kind == b"record":
+                self._put_back(path, os.path.join(self.store.snapshots, name))
+            elif kind == b"damaged" and _age(path) >= self.plan.grace:
+                self.damaged.append(path)
+
+    def _take(self, aside_of: dict[bytes, bytes], kind: bytes, path: bytes) -> None:
+        name = os.path.basename(path)
+        aside = self._aside(kind, name)
+        try:
+            os.rename(path, aside)
+        except FileNotFoundError:
+            return  # another collection was faster
+        aside_of[name] = aside
+
+    def _settle(self) -> None:
+        """Read the records again, put back what is claimed now, delete the rest."""
+        # A plan that is blocked deletes nothing; but what is claimed must not stay aside.
+        records = None if self.plan.blocked else all_records(self.store, self.plan.problems)
+        trees = None if records is None else {record.tree for record in records}
+        for name, path in self.trees_aside.items():
+            tree = tree_of_name(name)
+            if tree is None:
+                continue
+            if trees is None or tree in trees:
+                self._put_back(path, self.store.tree_path(tree))
+            elif files.remove_quietly(path):
+                self.counts["trees"] += 1
+        # After the manifests that are claimed are back: they are read here.
+        keys = None if trees is None else referenced_keys(self.store, trees, self.plan.problems)
+        for name, path in self.blobs_aside.items():
+            self._settle_blob(name, path, keys)
+        if keys is not None:
+            for path in self.damaged:
+                self._settle_damaged(path, keys)
+
+    def _settle_damaged(self, path: bytes, keys: set[bytes]) -> None:
+        """Delete what was set aside as damaged, unless it is all that a live snapshot has.
+
+        The process that set it aside may have died before it had stored it anew. And what looks
+        damaged may only have been touched: then it is what was stored, and goes back.
+        """
+        name = os.path.basename(path).removeprefix(b"damaged-").rpartition(b".")[0]
+        key = parse_blob_name(name)
+        final = os.path.join(self.store.blobs, key_name(key)) if key is not None else b""
+        if key is None or key not in keys or os.path.lexists(final):
+            # Whatever stood under a blob's name: it may be a folder.
+            files.remove_tree(path)
+            return
+        try:
+            if digest_file(path) == key[:DIGEST_SIZE]:
+                self._put_back(path, final)
+                return
+        except OSError as error:
+            if error.errno in files.GONE:
+                return
+        self.plan.problems.append(
+            f"blob '{shown(name)}' was damaged and nothing has replaced it; a live snapshot needs "
+            f"it: '{shown(path)}' is kept"
+        )
+
+    def _settle_blob(self, name: bytes, path: bytes, keys: set[bytes] | None) -> None:
+        key = parse_blob_name(name)
+        if key is None:
+            return
+        try:
+            status = os.lstat(path)
+        except OSError as error:
+            if error.errno in files.GONE:
+                return
+            raise
+        if keys is None or key in keys or status.st_nlink > 1:
+            self._put_back(path, os.path.join(self.store.blobs, key_name(key)))
+        elif files.remove_quietly(path):
+            self.counts["blobs"] += 1
+            self.counts["size"] += status.st_size
+
+    def _put_back(self, aside: bytes, path: bytes) -> None:
+        """Give something its name again, unless a new one has it, or another run was faster."""
+        try:
+            files.give_name(aside, path)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            if error.errno != errno.EMLINK:
+                raise
+            # Full, and on GlusterFS then it can't be renamed either. It stays; whoever needs it
+            # meanwhile stores it anew.
+            return
+        files.remove_quietly(aside)
+        self.counts["restored"] += 1
+
+
+_YOUNG_SECONDS = 60.0
+_SETTLING_SECONDS = 1.5
+"""Longer than the second for which a GlusterFS client answers from its caches."""
+
+_NEVER_OURS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+"""Answers to a removal that another attempt would not change: the record is let go all the same."""
+
+
+def _remove_claim(record: SnapshotRecord, grace: float) -> None:
+    """Remove what a snapshot left beside a folder that is gone, or never came."""
+    folder = record.code_folder
+    if folder is None or os.path.basename(folder).startswith(files.STAGE_PREFIX):
+        return
+    claim = ClaimedName(folder)
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError, DamagedError):
+        for suffix in TEMPORARY_SUFFIXES:
+            files.remove_quietly(claim.temporary(record.id, suffix))
+        if os.path.lexists(claim.guard) and _age(claim.guard) >= grace:
+            os.rmdir(claim.guard)
+        with open(claim.record, "rb") as stream:
+            found = SnapshotRecord.from_json(stream.read())
+        # Somebody may have made another snapshot of this name, with another store.
+        if found.id == record.id:
+            claim.release()
+
+
+def _age(path: bytes) -> float:
+    """Seconds since a file last changed in any way; 0 if it is gone."""
+    with contextlib.suppress(OSError):
+        return time.time() - os.lstat(path).st_ctime
+    return 0.0
+
+
+def _age_written(path: bytes) -> float:
+    """Seconds since a file's content last changed; 0 if it is gone."""
+    with contextlib.suppress(OSError):
+        return time.time() - os.lstat(path).st_mtime
+    return 0.0

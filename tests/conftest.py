@@ -1,0 +1,55 @@
+"""Fixtures for all tests: nothing of the user's own settings reaches them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def isolated(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No store, git configuration or job environment from outside."""
+    for name in ("SLURMIC_STORE", "SLURMIC_CODE", "SLURMIC_SLURM_HAS_BEEN_SET_UP"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    monkeypatch.setenv("GIT_CONFIG_SYSTEM", os.devnull)
+    monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def write() -> Write:
+    """Write files below a folder: ``write(folder, {"a/b.py": "text"})``; gives the folder."""
+
+    def write_files(folder: Path, files: dict[str, str]) -> Path:
+        for name, text in files.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        return folder
+
+    return write_files
+
+
+@pytest.fixture
+def git_commit() -> Callable[[Path], str]:
+    """Make a folder a git repository with one commit of all that is in it; gives the commit."""
+
+    def commit(folder: Path) -> str:
+        def git(*arguments: str) -> str:
+            settings = ("-c", "user.name=t", "-c", "user.email=t@example.invalid")
+            command = ["git", "-C", str(folder), *settings, *arguments]
+            return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+        git("init", "-q", "-b", "main")
+        git("add", "-A")
+        git("commit", "-q", "-m", "first")
+        return git("rev-parse", "HEAD").strip()
+
+    return commit
