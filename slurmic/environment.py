@@ -1,0 +1,67 @@
+"""What slurmic takes from the environment; nothing but this, the command line and the job reads it.
+
+SLURMIC_STORE                   where the store is, unless the configuration says so
+PYTHONPATH                      import roots of the submitting process
+SLURMIC_CODE                    in a job: the code folder that it runs from
+SLURMIC_SLURM_HAS_BEEN_SET_UP   in the second launch of a distributed job
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import platform
+import socket
+
+SECOND_LAUNCH = "SLURMIC_SLURM_HAS_BEEN_SET_UP"
+"""Set for the processes that a distributed job's launch command starts."""
+
+
+def store_setting() -> str:
+    """Where the user wants the store to be, or ""."""
+    return os.environ.get("SLURMIC_STORE", "")
+
+
+def python_path() -> str:
+    """PYTHONPATH, or ""."""
+    return os.environ.get("PYTHONPATH", "")
+
+
+def frozen_folder(code_root: str) -> str:
+    """The code folder that this process runs from, if it is a job of the tree at `code_root`.
+
+    "" in any other process: a job of one project may submit another.
+    """
+    root = os.environ.get("SLURMIC_CODE_ROOT", "")
+    if not root or os.path.realpath(root) != os.path.realpath(code_root):
+        return ""
+    return os.environ.get("SLURMIC_CODE", "")
+
+
+def is_second_launch() -> bool:
+    """Whether this process was started by a distributed job's launch command."""
+    return SECOND_LAUNCH in os.environ
+
+
+def home_folder() -> str:
+    """The user's home folder; "" if there is none."""
+    home = os.path.expanduser("~")
+    return home if os.path.isabs(home) else ""
+
+
+def user_name() -> str:
+    """The user's name, or their number where it has none (in containers)."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
+
+
+def host_name() -> str:
+    """This host's name."""
+    return socket.gethostname()
+
+
+def python_version() -> str:
+    """The interpreter's version, as in "3.12.1"."""
+    return platform.python_version()

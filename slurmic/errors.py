@@ -1,0 +1,54 @@
+"""What slurmic raises for a user's mistake or an impossible request.
+
+    SlurmicError
+    ├── ConfigError          a setting that means nothing, or that contradicts another
+    ├── SelectionError       the source tree cannot be packed as it is
+    ├── SubmissionError      Slurm (or the local runner) refused the job
+    ├── CodeFolderMissingError  (slurmic.job) the code folder is not on the job's node
+    └── LiveImportError      the job imported code from the live source tree
+    (on_live_import="error")
+
+The engine has its own tree, under :class:`slurmic_store.errors.StoreError`.
+"""
+
+from __future__ import annotations
+
+
+class SlurmicError(Exception):
+    """Base class of slurmic's errors.
+
+    Args:
+        message: what failed, on what; one line, lower case, the subject quoted.
+        hint: what the reader can do about it, or "" where there is nothing to say.
+    """
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  {self.hint}" if self.hint else self.message
+
+
+class ConfigError(SlurmicError, ValueError):
+    """A setting that means nothing, or that contradicts another.
+
+    Also a ValueError, as 0.2.1 raised for a bad configuration.
+    """
+
+
+class SelectionError(SlurmicError):
+    """The source tree cannot be packed as it is."""
+
+
+class SubmissionError(SlurmicError):
+    """Slurm, or the local runner, refused the job."""
+
+
+class LiveImportError(SlurmicError, ImportError):
+    """The job imported code from the live source tree, and on_live_import is "error"."""
+
+
+class SlurmicWarning(UserWarning):
+    """Something at submission that the user should know, and that a setting changes."""

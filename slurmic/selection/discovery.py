@@ -1,0 +1,122 @@
+"""Where the ignore rules of a source tree come from, above its own top.
+
+code_root may be a folder within a repository. git's answer then takes in, from the lowest
+precedence to the highest: core.excludesFile, info/exclude, and the .gitignore files from the top of
+the repository down to code_root. If one of them ignores code_root itself or a folder above it, all
+of it is ignored, and only the suffixes and git's index are left.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from .gitindex import GitSettings
+from .ignorefile import read_ignore_file
+from .matcher import Level
+from .patterns import IgnoreRule
+from .repository import Repository, find_repository
+
+GITIGNORE: Final = b".gitignore"
+
+
+@dataclass(frozen=True)
+class SourceTree:
+    """A directory to select from, and the repository around it.
+
+    Attributes:
+        root: absolute path of the directory.
+        discovering: it has a .gitignore (a regular file); otherwise only suffixes count.
+        repository: the one it is in; None outside of any, and not looked for if not `discovering`.
+        prefix: path from the repository's top to the root, with a slash at its end unless empty.
+    """
+
+    root: bytes
+    discovering: bool
+    repository: Repository | None = None
+    prefix: bytes = b""
+
+    @classmethod
+    def at(cls, root: bytes, environ: Mapping[str, str]) -> SourceTree:
+        """Look at the directory `root` (absolute)."""
+        try:
+            mode = os.lstat(os.path.join(root, GITIGNORE)).st_mode
+        except OSError:
+            return cls(root, discovering=False)
+        if not stat.S_ISREG(mode):
+            return cls(root, discovering=False)
+        physical = os.path.realpath(root)
+        repository = find_repository(physical, environ)
+        if repository is None:
+            return cls(root, discovering=True)
+        prefix = physical[len(repository.top) :].lstrip(b"/")
+        return cls(root, True, repository, prefix + b"/" if prefix else b"")
+
+
+@dataclass(frozen=True)
+class RootLevel:
+    """What is ignored in the root, its own .gitignore not read yet.
+
+    Attributes:
+        level: None if the root itself is ignored.
+        ignoring: the rule that ignores it, in that case.
+        unreadable: ignore files that may not be read.
+    """
+
+    level: Level | None
+    ignoring: IgnoreRule | None
+    unreadable: tuple[bytes, ...]
+
+
+def root_level(tree: SourceTree, settings: GitSettings | None) -> RootLevel:
+    """Read the ignore files above the root of `tree`.
+
+    Args:
+        tree: with `discovering` set.
+        settings: git's; None if there is no repository.
+    """
+    level = Level.top(fold=settings is not None and settings.fold)
+    if tree.repository is None or settings is None:
+        return RootLevel(level, None, ())
+    top = tree.repository.top
+    unreadable: list[bytes] = []
+    exclude = os.path.join(tree.repository.common, b"info", b"exclude")
+    for path in (settings.excludes_file, exclude):
+        if path is not None:
+            level, readable = with_ignore_file(
+                level, path, path.removeprefix(top + b"/"), follow_symlink=True
+            )
+            if not readable:
+                unreadable.append(path)
+    directory = b""
+    for name in tree.prefix.split(b"/")[:-1]:
+        path = directory + GITIGNORE
+        level, readable = with_ignore_file(level, os.path.join(top, path), path)
+        if not readable:
+            unreadable.append(os.path.join(top, path))
+        below = level.enter(name)
+        if below is None:
+            rule = level.deciding_rule(name, directory=True)
+            return RootLevel(None, rule, tuple(unreadable))
+        level = below
+        directory += name + b"/"
+    return RootLevel(level, None, tuple(unreadable))
+
+
+def with_ignore_file(
+    level: Level, path: bytes, source: bytes, *, follow_symlink: bool = False
+) -> tuple[Level, bool]:
+    """`level` with the rules of the ignore file at `path`, and whether that could be read.
+
+    One that is not there counts as read.
+
+    git goes on without a file that it may not read, and so do we, but not silently.
+    """
+    try:
+        content = read_ignore_file(path, follow_symlink=follow_symlink)
+    except PermissionError:
+        return level, False
+    return (level if content is None else level.with_file(content, source)), True

@@ -1,0 +1,266 @@
+"""What only git itself knows: the tracked files, and its configuration.
+
+The tracked files are asked for beside the walk. The configuration is needed before it, though, and
+waiting for a process to say that nothing is set would be a good part of the time that a selection
+takes. So the files that git reads are searched for the names of the settings first; only if one of
+them comes up, or git's environment sets something, git is asked what it makes of them.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import BinaryIO, Final, NamedTuple
+
+from .display import shown
+from .repository import Repository
+
+#: How long git is waited for, in seconds. A big index on a slow network
+#: filesystem takes some; a stale mount takes forever.
+PATIENCE_SECONDS: Final = 30.0
+
+# Variables that tell git where its configuration is, or hold it (`git -c` in a parent, a CI job's
+# safe.directory). All others with GIT_ in front are about some other repository, as in a hook.
+_KEPT = frozenset(
+    {
+        "GIT_CEILING_DIRECTORIES",
+        "GIT_CONFIG_COUNT",
+        "GIT_CONFIG_GLOBAL",
+        "GIT_CONFIG_NOSYSTEM",
+        "GIT_CONFIG_PARAMETERS",
+        "GIT_CONFIG_SYSTEM",
+        "GIT_DISCOVERY_ACROSS_FILESYSTEM",
+        "GIT_EXEC_PATH",
+    }
+)
+_KEPT_STARTS = ("GIT_CONFIG_KEY_", "GIT_CONFIG_VALUE_")
+_SETTINGS: Final = (b"excludesfile", b"ignorecase", b"[include")
+
+
+@dataclass(frozen=True)
+class GitSettings:
+    """The settings of git that decide what is ignored.
+
+    Attributes:
+        excludes_file: core.excludesFile or its default; None if it is set to nothing. It need not
+            exist.
+        fold: core.ignoreCase.
+    """
+
+    excludes_file: bytes | None
+    fold: bool = False
+
+
+@dataclass(frozen=True)
+class GitProblem:
+    """Why git did not answer.
+
+    Attributes:
+        message: one line, lower case.
+        hint: what to do about it.
+    """
+
+    message: str
+    hint: str
+
+
+class _Asked(NamedTuple):
+    """A question under way."""
+
+    process: subprocess.Popen[bytes]
+    output: BinaryIO
+
+
+class GitQuery:
+    """Questions to git about one working tree, answered by processes of their own.
+
+    Use as a context manager: on leaving, processes that still run are ended.
+
+    Args:
+        root: the directory asked about, absolute.
+        repository: the one that holds it.
+        environ: the environment, of which git gets what does not mislead it.
+    """
+
+    def __init__(self, root: bytes, repository: Repository, environ: Mapping[str, str]) -> None:
+        self._root = root
+        self._repository = repository
+        self._environ = environ
+        self._deadline: float | None = None
+        self._running: list[_Asked] = []
+        self.problem: GitProblem | None = None
+        self._tracked = self._start("ls-files", "-c", "-z")
+
+    def __enter__(self) -> GitQuery:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process, output in self._running:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+            if process.stderr is not None:
+                process.stderr.close()
+            output.close()
+
+    def settings(self) -> GitSettings:
+        """The settings as git reads them; the defaults if it does not answer (see `problem`)."""
+        excludes_file, fold = self._default_excludes_file(), False
+        if self._may_be_set():
+            pattern = r"^core\.(excludesfile|ignorecase)$"
+            asked = self._start("config", "-z", "--get-regexp", pattern)
+            for item in self._answer(asked, fine=(0, 1)).split(b"\0")[:-1]:
+                key, has_value, value = item.partition(b"\n")
+                if key == b"core.excludesfile":
+                    excludes_file = self._expanded(value)
+                elif key == b"core.ignorecase":
+                    fold = not has_value or _is_true(value)
+        return GitSettings(excludes_file, fold)
+
+    def _may_be_set(self) -> bool:
+        """Whether git's configuration may say anything about the settings that matter."""
+        if "GIT_CONFIG_COUNT" in self._environ or "GIT_CONFIG_PARAMETERS" in self._environ:
+            return True
+        for path in self._configuration_files():
+            try:
+                with open(path, "rb") as file:
+                    content = file.read().lower()
+            except OSError:
+                continue
+            if any(setting in content for setting in _SETTINGS):
+                return True
+        return False
+
+    def tracked(self) -> list[bytes]:
+        """The paths below the root, relative to it, that are in the index.
+
+        Empty if git does not answer (see `problem`). They need not exist any more; those of
+        submodules are directories.
+        """
+        # All of them, and not with --ignored: that makes git match each against all patterns,
+        # which takes as long as the walk; what the walk left out is soon told from the rest.
+        return self._answer(self._tracked, fine=(0,)).split(b"\0")[:-1]
+
+    def _start(self, *arguments: str) -> _Asked | None:
+        # Not a pipe: git would wait for us to empty it, and we are busy walking.
+        output = open(os.memfd_create("git-output"), "r+b")  # noqa: SIM115
+        try:
+            process = subprocess.Popen(
+                # A file system monitor would be a daemon that outlives us.
+                ("git", "-c", "core.fsmonitor=false", *arguments),
+                cwd=self._root,
+                env=git_environment(self._environ),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.PIPE,
+            )
+        except OSError as error:
+            output.close()
+            self._note(f"git cannot be run ({error.strerror})", "install git, or put it on PATH")
+            return None
+        asked = _Asked(process, output)
+        self._running.append(asked)
+        return asked
+
+    def _answer(self, asked: _Asked | None, fine: tuple[int, ...]) -> bytes:
+        if asked is None:
+            return b""
+        process = asked.process
+        if self._deadline is None:
+            self._deadline = time.monotonic() + PATIENCE_SECONDS
+        try:
+            _, errors = process.communicate(timeout=max(0, self._deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            self._note(
+                f"git did not answer within {PATIENCE_SECONDS:g} seconds",
+                f"see whether `git status` works in {shown(self._root)}",
+            )
+            return b""
+        if process.returncode in fine:
+            asked.output.seek(0)
+            return asked.output.read()
+        said = errors.decode("utf-8", "replace").strip()
+        if "dubious ownership" in said:
+            top = os.fsdecode(self._repository.top)
+            self._note(
+                f"git refuses to look at {shown(self._repository.top)}, "
+                "because another user owns it",
+                f"run: git config --global --add safe.directory '{top}'",
+            )
+        else:
+            self._note(
+                f"git failed: {said.splitlines()[0] if said else 'no message'}",
+                f"see whether `git status` works in {shown(self._root)}",
+            )
+        return b""
+
+    def _note(self, message: str, hint: str) -> None:
+        self.problem = self.problem or GitProblem(message, hint)
+
+    def _configuration_files(self) -> list[bytes]:
+        """All files that git may read configuration from, but for those that they include."""
+        environ = self._environ
+        if "GIT_CONFIG_SYSTEM" in environ:
+            files = [environ["GIT_CONFIG_SYSTEM"]]
+        else:
+            files = ["/etc/gitconfig"]
+            git = shutil.which("git", path=environ.get("PATH"))
+            if git is not None:
+                # Where git's Makefile puts it for any prefix but /usr: conda, modules, spack.
+                prefix = os.path.dirname(os.path.dirname(os.path.realpath(git)))
+                files.append(os.path.join(prefix, "etc", "gitconfig"))
+        if "GIT_CONFIG_GLOBAL" in environ:
+            files.append(environ["GIT_CONFIG_GLOBAL"])
+        else:
+            files.append(os.path.join(environ.get("HOME", "/"), ".gitconfig"))
+            files.append(os.path.join(self._user_folder(), "config"))
+        common = self._repository.common
+        return [
+            *(os.fsencode(file) for file in files),
+            os.path.join(common, b"config"),
+            os.path.join(common, b"config.worktree"),
+        ]
+
+    def _user_folder(self) -> str:
+        configured = self._environ.get("XDG_CONFIG_HOME")
+        home = self._environ.get("HOME", "/")
+        return os.path.join(configured or os.path.join(home, ".config"), "git")
+
+    def _default_excludes_file(self) -> bytes | None:
+        if not self._environ.get("XDG_CONFIG_HOME") and not self._environ.get("HOME"):
+            return None
+        return os.fsencode(os.path.join(self._user_folder(), "ignore"))
+
+    def _expanded(self, value: bytes) -> bytes | None:
+        """The path that a setting names, as git expands it (but for ``%(prefix)/``)."""
+        if not value:
+            return None
+        if value.startswith(b"~/"):
+            return os.fsencode(self._environ.get("HOME", "")) + value[1:]
+        if value.startswith(b"~"):
+            return os.path.expanduser(value)
+        return os.path.join(self._repository.top, value)
+
+
+def git_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """`environ` without what would lead git to another repository, index or language."""
+    kept = {
+        name: value
+        for name, value in environ.items()
+        if not name.startswith("GIT_") or name in _KEPT or name.startswith(_KEPT_STARTS)
+    }
+    return {**kept, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
+
+
+def _is_true(value: bytes) -> bool:
+    word = value.strip().lower()
+    if word in (b"true", b"yes", b"on"):
+        return True
+    try:
+        return int(word) != 0
+    except ValueError:
+        return False

@@ -1,0 +1,203 @@
+"""Selecting: the walk, joined with what git's index says."""
+
+from __future__ import annotations
+
+import os
+import stat
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from slurmic.errors import SelectionError
+
+from .boundaries import Barriers
+from .discovery import RootLevel, SourceTree, root_level
+from .display import shown
+from .gitindex import GitProblem, GitQuery
+from .rules import SelectionRules
+from .walk import Walked, walk
+from .warnings import (
+    SelectionWarning,
+    folder_warnings,
+    link_warnings,
+    secret_warnings,
+    unreadable_warnings,
+)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The files of a source tree that are packed.
+
+    Attributes:
+        root: absolute path of the tree.
+        mode: "gitignore" if the tree has a .gitignore, else "suffix": only suffixes count.
+        paths: relative to the root, sorted by their bytes; regular files and symlinks.
+        symlinks: those of `paths` that are symlinks, to be packed as such.
+        warnings: what the user should know.
+        rules: that they were selected by.
+    """
+
+    root: bytes
+    mode: Literal["gitignore", "suffix"]
+    paths: list[bytes]
+    symlinks: frozenset[bytes]
+    warnings: tuple[SelectionWarning, ...]
+    rules: SelectionRules
+
+    def require_files(self) -> Selection:
+        """This selection, if it has any files.
+
+        Raises:
+            SelectionError: it is empty.
+        """
+        if self.paths:
+            return self
+        hint = f"in force: {self.rules}; "
+        hint += (
+            f"there is a .gitignore in {shown(self.root)}, and all other files are ignored"
+            if self.mode == "gitignore"
+            else f"there is no .gitignore in {shown(self.root)}, so only suffixes count"
+        )
+        raise SelectionError(f"nothing to pack in {shown(self.root)}", hint=hint)
+
+
+def select(
+    root: str | bytes | os.PathLike[str] | os.PathLike[bytes],
+    rules: SelectionRules,
+    *,
+    environ: Mapping[str, str] | None = None,
+) -> Selection:
+    """Select the files of the tree at `root`.
+
+    Args:
+        root: a directory; relative to the current one if not absolute.
+        rules: which files.
+        environ: the environment that git is run in; None for this process's.
+
+    Raises:
+        SelectionError: `root` is not a directory that can be read.
+    """
+    environ = os.environ if environ is None else environ
+    path = absolute_root(root)
+    tree = SourceTree.at(path, environ)
+    above = RootLevel(None, None, ())
+    tracked: list[bytes] = []
+    problem: GitProblem | None = None
+    try:
+        if not tree.discovering:
+            walked = walk(path, rules, None)
+        elif tree.repository is None:
+            above = root_level(tree, None)
+            walked = walk(path, rules, above.level)
+        else:
+            with GitQuery(path, tree.repository, environ) as git:
+                above = root_level(tree, git.settings())
+                walked = walk(path, rules, above.level, tree.prefix)
+                tracked = git.tracked()
+                problem = git.problem
+    except OSError as error:
+        raise SelectionError(
+            f"cannot read code_root {shown(path)}: {(error.strerror or 'error').lower()}"
+        ) from error
+    if tracked:
+        _add_tracked(path, rules, tracked, walked)
+    symlinks = _selected(walked.links, walked.paths)
+    return Selection(
+        root=path,
+        mode="gitignore" if tree.discovering else "suffix",
+        paths=walked.paths,
+        symlinks=frozenset(symlinks),
+        warnings=tuple(_warnings(path, walked, symlinks, above, problem)),
+        rules=rules,
+    )
+
+
+def absolute_root(root: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> bytes:
+    """The absolute path of `root`, links in it kept.
+
+    Raises:
+        SelectionError: it is not a directory.
+    """
+    path = os.path.abspath(os.fsencode(root))
+    try:
+        mode = os.stat(path).st_mode
+    except OSError as error:
+        raise SelectionError(
+            f"cannot pack code_root {shown(path)}: {(error.strerror or 'error').lower()}",
+            hint="code_root is the folder that holds your source tree",
+        ) from error
+    if not stat.S_ISDIR(mode):
+        raise SelectionError(
+            f"cannot pack code_root {shown(path)}: not a directory",
+            hint="code_root is the folder that holds your source tree",
+        )
+    return path
+
+
+def _add_tracked(
+    root: bytes, rules: SelectionRules, tracked: Iterable[bytes], walked: Walked
+) -> None:
+    """Add tracked files that patterns match; those in the index are never ignored.
+
+    Not those that are gone, that lie beyond a symlink put in the place of a directory, or in an
+    excluded folder. A submodule is in the index as a directory; it is a folder like any other.
+    """
+    barriers = Barriers(root, rules)
+    added: list[bytes] = []
+    for path in set(tracked).difference(walked.paths):
+        if barriers.above(path) is not None:
+            continue
+        try:
+            mode = os.lstat(os.path.join(root, path)).st_mode
+        except OSError:
+            continue
+        if stat.S_ISREG(mode) or stat.S_ISLNK(mode):
+            added.append(path)
+            if stat.S_ISLNK(mode):
+                walked.links.append(path)
+    if added:
+        walked.paths.extend(added)
+        walked.paths.sort()
+
+
+def _selected(candidates: Iterable[bytes], paths: Sequence[bytes]) -> list[bytes]:
+    """Those of `candidates` that are in `paths`, which is sorted; sorted, each once."""
+    chosen = []
+    for path in sorted(set(candidates)):
+        index = bisect_left(paths, path)
+        if index < len(paths) and paths[index] == path:
+            chosen.append(path)
+    return chosen
+
+
+def _warnings(
+    root: bytes,
+    walked: Walked,
+    symlinks: Sequence[bytes],
+    above: RootLevel,
+    problem: GitProblem | None,
+) -> Iterator[SelectionWarning]:
+    if above.ignoring is not None:
+        rule = above.ignoring
+        yield SelectionWarning(
+            "ignored_root",
+            f"git ignores code_root {shown(root)} itself, by {shown(rule.source)} "
+            f"line {rule.line} ({shown(rule.text)}); "
+            "only code_file_suffixes and tracked files are packed",
+            "change that pattern, or run `git init` in code_root",
+        )
+    yield from folder_warnings(walked.paths, walked.environments, walked.ignored)
+    yield from link_warnings(root, walked.paths, symlinks)
+    yield from secret_warnings(_selected(walked.suspects, walked.paths))
+    yield from unreadable_warnings(
+        sorted(walked.unreadable, key=lambda item: item[0]),
+        [*above.unreadable, *sorted(walked.unreadable_rules)],
+    )
+    if problem is not None:
+        yield SelectionWarning(
+            "git_unavailable",
+            f"{problem.message}; tracked files that patterns match may be missing",
+            problem.hint,
+        )

@@ -1,0 +1,186 @@
+"""What a user should know about a selection before relying on it, each kind once, with counts."""
+
+from __future__ import annotations
+
+import os
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from .display import counted, shown, shown_list
+
+#: An ignored folder that suffixes add back more files from than this is named in a warning.
+LARGE_ADD_BACK: Final = 500
+
+WarningKind = Literal[
+    "virtual_environment",
+    "large_add_back",
+    "ignored_root",
+    "link_outside",
+    "link_dangling",
+    "secret",
+    "unreadable_directory",
+    "unreadable_gitignore",
+    "git_unavailable",
+]
+
+
+@dataclass(frozen=True)
+class SelectionWarning:
+    """Something in a selection that is probably not meant.
+
+    Attributes:
+        kind: for programs.
+        message: one line, lower case, with counts; names the first few paths.
+        hint: what changes it.
+        paths: all paths concerned, relative to the root (absolute for ignore files above it).
+    """
+
+    kind: WarningKind
+    message: str
+    hint: str
+    paths: tuple[bytes, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  {self.hint}"
+
+
+def count_below(paths: Sequence[bytes], directory: bytes) -> int:
+    """How many of `paths`, which are sorted, lie below `directory`."""
+    # The byte after "/" is "0".
+    return bisect_left(paths, directory + b"0") - bisect_left(paths, directory + b"/")
+
+
+def folder_warnings(
+    paths: Sequence[bytes], environments: Sequence[bytes], ignored: Sequence[bytes]
+) -> Iterator[SelectionWarning]:
+    """Warn of virtual environments, and of ignored folders that many files are added back from.
+
+    Args:
+        paths: the selection, sorted.
+        environments: directories that hold a virtual environment.
+        ignored: directories that git ignores, topmost ones only.
+    """
+    counts = {path: count_below(paths, path) for path in sorted(environments) if path}
+    present = [path for path, count in counts.items() if count]
+    if present:
+        total = sum(counts.values())
+        what = (
+            f"the virtual environment {shown(present[0])} is packed"
+            if len(present) == 1
+            else f"{len(present):,} virtual environments are packed, {shown_list(present)}"
+        )
+        yield SelectionWarning(
+            "virtual_environment",
+            f"{what}: {counted(total, 'file')}",
+            f"{_to_exclude(present)}; .gitignore does not keep code_file_suffixes out",
+            tuple(present),
+        )
+    large = {}
+    for path in sorted(ignored):
+        held = sum(
+            count
+            for inner, count in counts.items()
+            if inner == path or inner.startswith(path + b"/")
+        )
+        count = count_below(paths, path) - held
+        if count > LARGE_ADD_BACK:
+            large[path] = count
+    if large:
+        total = sum(large.values())
+        which = f"the ignored folder {shown(next(iter(large)))}"
+        if len(large) > 1:
+            which = f"{len(large):,} ignored folders, {shown_list(list(large))}"
+        yield SelectionWarning(
+            "large_add_back",
+            f"code_file_suffixes adds back {counted(total, 'file')} from {which}",
+            _to_exclude(list(large)),
+            tuple(large),
+        )
+
+
+def link_warnings(
+    root: bytes, paths: Sequence[bytes], symlinks: Sequence[bytes]
+) -> Iterator[SelectionWarning]:
+    """Warn of packed links whose targets will not be in the code folder.
+
+    A target is judged by its path alone: a link through another link counts by where it seems to
+    lead.
+
+    Args:
+        root: absolute.
+        paths: the selection, sorted.
+        symlinks: those of it that are links, sorted.
+    """
+    outside: list[bytes] = []
+    dangling: list[bytes] = []
+    for link in symlinks:
+        try:
+            target = os.readlink(os.path.join(root, link))
+        except OSError:
+            continue  # replaced since; whoever packs it finds out
+        resolved = os.path.normpath(os.path.join(os.path.dirname(link), target))
+        if os.path.isabs(target) or resolved == b".." or resolved.startswith(b"../"):
+            outside.append(link)
+        elif resolved != b".":
+            index = bisect_left(paths, resolved)
+            is_file = index < len(paths) and paths[index] == resolved
+            if not is_file and not count_below(paths, resolved):
+                dangling.append(link)
+    if outside:
+        yield SelectionWarning(
+            "link_outside",
+            f"{counted(len(outside), 'link')} out of the tree: {shown_list(outside)}; "
+            "what is there is not frozen",
+            "copy the target into code_root, or leave it if the job needs it live",
+            tuple(outside),
+        )
+    if dangling:
+        yield SelectionWarning(
+            "link_dangling",
+            f"{counted(len(dangling), 'link')} to something that is not packed: "
+            f"{shown_list(dangling)}",
+            "pack the target too (`slurmic why` says what keeps it out), or remove the link",
+            tuple(dangling),
+        )
+
+
+def secret_warnings(secrets: Sequence[bytes]) -> Iterator[SelectionWarning]:
+    """Warn of files whose names say that they hold secrets."""
+    if secrets:
+        yield SelectionWarning(
+            "secret",
+            f"{counted(len(secrets), 'file')} that may hold secrets: {shown_list(secrets)}",
+            "keep them out with .gitignore, or in a folder that exclude_code_folders names",
+            tuple(secrets),
+        )
+
+
+def unreadable_warnings(
+    directories: Sequence[tuple[bytes, OSError]], ignore_files: Sequence[bytes]
+) -> Iterator[SelectionWarning]:
+    """Warn of what the walk could not look into."""
+    if directories:
+        paths = tuple(path for path, _ in directories)
+        reason = (directories[0][1].strerror or "error").lower()
+        verb = "is" if len(paths) == 1 else "are"
+        noun = counted(len(paths), "directory")
+        yield SelectionWarning(
+            "unreadable_directory",
+            f"{noun} cannot be read and {verb} not packed: {shown_list(paths)} ({reason})",
+            "make them readable, or add them to exclude_code_folders",
+            paths,
+        )
+    if ignore_files:
+        yield SelectionWarning(
+            "unreadable_gitignore",
+            f"{counted(len(ignore_files), 'ignore file')} cannot be read: "
+            f"{shown_list(ignore_files)}; as in git, nothing is ignored by them",
+            "make them readable",
+            tuple(ignore_files),
+        )
+
+
+def _to_exclude(paths: Sequence[bytes]) -> str:
+    return f"add {shown_list(paths)} to exclude_code_folders"

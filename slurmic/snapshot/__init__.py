@@ -1,0 +1,21 @@
+"""Packing: from a source tree and the user's settings to a snapshot in the right store.
+
+- :func:`pack_code` selects, stores and builds the code folder: what a submission does.
+- :func:`locate_store` says where the store is, and why.
+"""
+
+from .limits import SizeLimits
+from .location import StoreLocation, locate_store
+from .packing import PackedCode, PackRequest, pack_code
+from .provenance import Provenance, ask_git
+
+__all__ = [
+    "PackRequest",
+    "PackedCode",
+    "Provenance",
+    "SizeLimits",
+    "StoreLocation",
+    "ask_git",
+    "locate_store",
+    "pack_code",
+]

@@ -1,0 +1,261 @@
+"""Select, store, build: what a submission does with the source tree.
+
+Everything that can be wrong with the user's settings is found before anything is written.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from slurmic.errors import ConfigError
+from slurmic.selection import Selection, SelectionRules, select
+from slurmic_store import (
+    ClaimedName,
+    LinkMode,
+    Snapshot,
+    SnapshotRecord,
+    Store,
+    attach_jobs,
+    shown,
+    take_snapshot,
+    withdraw_snapshot,
+)
+
+from .limits import SizeLimits
+from .location import StoreLocation, locate_store
+from .provenance import GitQuestion
+
+PATTERNS = ("%j", "%A", "%a", "%t")
+"""What submitit replaces in an output path when the job runs."""
+
+
+@dataclass(frozen=True)
+class PackRequest:
+    """What to pack, and where to.
+
+    Attributes:
+        code_root: the source tree; relative to the current folder, or absolute.
+        suffixes: code_file_suffixes.
+        exclude_folders: exclude_code_folders.
+        output_path: the output folder; None to only store the snapshot.
+        folder_name: name of the code folder in it; None for ``code``, ``code-2`` and so on.
+        link_mode: how files get into the code folder.
+        store_path: the configuration's, or "".
+        store_setting: the environment's, or "".
+        home: the user's home folder, or "".
+        include: replaces the suffix test (0.2.1's pack_code_include_fn), or None.
+        exclude_directory: replaces the folder test (0.2.1's pack_code_exclude_fn), or None.
+        about: further values for the record (JSON).
+        pin_name: label of the pin, where the snapshot is only stored.
+        limits: how large it may be.
+    """
+
+    code_root: str
+    suffixes: Sequence[str]
+    exclude_folders: Sequence[str]
+    output_path: str | None
+    folder_name: str | None = None
+    link_mode: LinkMode = "auto"
+    store_path: str = ""
+    store_setting: str = ""
+    home: str = ""
+    include: Callable[[str, str], bool] | None = None
+    exclude_directory: Callable[[str, str], bool] | None = None
+    about: dict[str, Any] = field(default_factory=dict)
+    pin_name: str = ""
+    limits: SizeLimits = field(default_factory=SizeLimits)
+
+
+@dataclass
+class PackedCode:
+    """A snapshot that a submission has made.
+
+    Attributes:
+        store: the store that holds it.
+        location: where that is, and why.
+        snapshot: the snapshot.
+        selection: what was selected.
+        code_root: the source tree, absolute.
+        made_folders: folders that did not exist before, deepest first.
+        size_warning: what is to be said about its size, or "".
+    """
+
+    store: Store
+    location: StoreLocation
+    snapshot: Snapshot
+    selection: Selection
+    code_root: str
+    made_folders: tuple[str, ...] = ()
+    size_warning: str = ""
+
+    @property
+    def record(self) -> SnapshotRecord:
+        """The snapshot's record."""
+        return self.snapshot.record
+
+    @property
+    def code_folder(self) -> str:
+        """The code folder, absolute; "" if the snapshot was only stored."""
+        return os.fsdecode(self.snapshot.code_folder or b"")
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the user should know about it."""
+        return [
+            *(str(warning) for warning in self.selection.warnings),
+            *([self.size_warning] if self.size_warning else []),
+            *self.snapshot.notices,
+        ]
+
+    def withdraw(self) -> None:
+        """Undo it: the submission failed.
+
+        Raises:
+            StoreError: something could not be removed.
+        """
+        withdraw_snapshot(self.store, self.snapshot)
+        _remove_folders(self.made_folders)
+
+    def attach_jobs(self, jobs: tuple[str, ...]) -> None:
+        """Add job ids to the record, in the store and beside the code folder.
+
+        Raises:
+            OSError: one could not be written; the snapshot is none the worse.
+        """
+        record = attach_jobs(self.store, self.snapshot.record, jobs)
+        if self.snapshot.code_folder is not None:
+            ClaimedName(self.snapshot.code_folder).update_record(record)
+
+
+def pack_code(request: PackRequest) -> PackedCode:
+    """Take a snapshot of a source tree.
+
+    Raises:
+        ConfigError: a setting means nothing, or contradicts another. Nothing was written.
+        SelectionError: code_root is no folder, or no file of it is selected. Nothing was written.
+        StoreError: the snapshot could not be stored; nothing but blobs is left.
+    """
+    root = os.path.abspath(os.path.expanduser(request.code_root))
+    output = None if request.output_path is None else os.path.abspath(request.output_path)
+    selection = _select(request, root, output)
+    made = () if output is None else _make_output_folder(output)
+    try:
+        return _take(request, root, output, selection, made)
+    except BaseException:
+        _remove_folders(made)
+        raise
+
+
+def _take(
+    request: PackRequest,
+    root: str,
+    output: str | None,
+    selection: Selection,
+    made: tuple[str, ...],
+) -> PackedCode:
+    location = locate_store(
+        output or root,
+        store_path=request.store_path,
+        setting=request.store_setting,
+        home=request.home,
+    )
+    store = Store.open(location.path)
+    said: list[str] = []
+
+    def inspect(sizes: Mapping[bytes, int]) -> None:
+        said.extend(filter(None, [request.limits.check(sizes)]))
+
+    with GitQuestion(root) as git:
+
+        def about() -> dict[str, Any]:
+            return {
+                "code_root": root,
+                **request.about,
+                "git": git.answer().to_dict(),
+                "selection": {
+                    "code_file_suffixes": list(request.suffixes),
+                    "exclude_code_folders": list(request.exclude_folders),
+                },
+                "warnings": [*map(str, selection.warnings), *said],
+            }
+
+        snapshot = take_snapshot(
+            store,
+            os.fsencode(root),
+            selection.paths,
+            output_folder=None if output is None else os.fsencode(output),
+            name=request.folder_name or "code",
+            on_taken="fail" if request.folder_name else "number",
+            link_mode=request.link_mode,
+            pin_name=request.pin_name,
+            info=about,
+            inspect=inspect,
+        )
+    return PackedCode(store, location, snapshot, selection, root, made, "".join(said))
+
+
+def _select(request: PackRequest, root: str, output: str | None) -> Selection:
+    """The selection; every check of the settings comes first."""
+    never: tuple[bytes, ...] = ()
+    if output is not None:
+        own = os.path.join(output, request.folder_name) if request.folder_name else output
+        _check_output_path(own, root)
+        below = os.path.relpath(os.path.realpath(own), os.path.realpath(root))
+        if below != os.pardir and not below.startswith(os.pardir + os.sep):
+            never = (os.fsencode(below),)
+    rules = SelectionRules.from_settings(
+        request.suffixes,
+        request.exclude_folders,
+        never=never,
+        include=request.include,
+        exclude_directory=request.exclude_directory,
+    )
+    selection = select(root, rules)
+    selection.require_files()
+    return selection
+
+
+def _check_output_path(output: str, root: str) -> None:
+    for pattern in PATTERNS:
+        if pattern in output:
+            raise ConfigError(
+                f"output path '{shown(output)}' contains the pattern '{pattern}', which stands "
+                "for a job id, and packing needs a real folder before there is a job",
+                hint="use a name of your own, such as a date or the experiment's name: each "
+                "submission into one output path gets a code folder of its own",
+            )
+    if os.path.realpath(output) == os.path.realpath(root):
+        raise ConfigError(
+            f"output path '{shown(output)}' is code_root itself",
+            hint="set it to another folder (it may be inside code_root: output folders are "
+            "never packed)",
+        )
+
+
+def _make_output_folder(output: str) -> tuple[str, ...]:
+    """Create the output folder; the folders that were not there before, deepest first."""
+    missing = []
+    current = output
+    while not os.path.lexists(current):
+        missing.append(current)
+        current = os.path.dirname(current)
+    try:
+        os.makedirs(output, exist_ok=True)
+    except OSError as error:
+        _remove_folders(missing)
+        raise ConfigError(
+            f"output path '{shown(output)}' cannot be created: {(error.strerror or '').lower()}",
+            hint="set output_parent_path to a folder that you may write to",
+        ) from error
+    return tuple(missing)
+
+
+def _remove_folders(folders: Sequence[str]) -> None:
+    """Remove folders that are empty; one that is in use by now stays."""
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            os.rmdir(folder)

@@ -1,0 +1,83 @@
+"""Property tests: the selection equals git's answer composed with the formula, for any tree."""
+
+from __future__ import annotations
+
+import os
+
+from git_oracle import Sandbox, examples
+from hypothesis import given
+from hypothesis import strategies as st
+from selection_strategies import Tree, ignore_files, paths, trees
+
+from slurmic.selection import SelectionRules, explain, select
+from slurmic.selection.matcher import Level
+
+
+@examples
+@given(tree=trees())
+def test_selection_is_git_plus_the_formula(sandbox: Sandbox, tree: Tree) -> None:
+    sandbox.reset()
+    tree.write(sandbox)
+    rules = SelectionRules(tree.suffixes, tree.excluded)
+    expected = sandbox.expected(tree.suffixes, tree.excluded, in_repository=tree.in_repository)
+    selection = select(sandbox.root, rules, environ=sandbox.environ)
+    assert selection.paths == expected
+    assert selection.symlinks == {
+        path for path in expected if os.path.islink(os.path.join(selection.root, path))
+    }
+
+
+@examples
+@given(tree=trees())
+def test_explanations_agree_with_the_selection_and_with_check_ignore(
+    sandbox: Sandbox, tree: Tree
+) -> None:
+    sandbox.reset()
+    tree.write(sandbox)
+    rules = SelectionRules(tree.suffixes, tree.excluded)
+    candidates = sorted(sandbox.candidates())
+    packed = set(select(sandbox.root, rules, environ=sandbox.environ).paths)
+    explanations = explain(sandbox.root, candidates, rules, environ=sandbox.environ)
+    assert {item.path for item in explanations if item.packed} == packed
+    if not tree.in_repository:
+        return
+    verdicts = sandbox.verdicts(candidates)
+    for item in explanations:
+        if item.reason in ("ignored", "not_ignored", "tracked"):
+            rule = item.rule
+            found = (rule.source, b"%d" % rule.line, rule.text) if rule else (b"", b"", b"")
+            verdict = verdicts[item.path]
+            assert found == (verdict.source, verdict.line, verdict.pattern)
+
+
+@examples
+@given(root=ignore_files(), below=ignore_files(), queries=st.lists(paths, min_size=1, max_size=30))
+def test_matcher_is_git_for_many_paths(
+    sandbox: Sandbox, root: bytes, below: bytes, queries: list[bytes]
+) -> None:
+    """Without building a tree: git judges paths that do not exist as files."""
+    sandbox.reset()
+    sandbox.init()
+    sandbox.write(".gitignore", root)
+    sandbox.write("a/.gitignore", below)
+    (sandbox.root / ".git/info/exclude").unlink()
+    # git does not look below a path that is a file; "a" is the only directory here.
+    for path, verdict in sandbox.verdicts(queries).items():
+        level: Level | None = Level.top(fold=False).with_file(root, b".gitignore")
+        *folders, name = path.split(b"/")
+        for depth, folder in enumerate(folders):
+            assert level is not None
+            level = level.enter(folder)
+            if level is None:
+                break
+            if depth == 0 and folder == b"a":
+                level = level.with_file(below, b"a/.gitignore")
+        directory = path == b"a"
+        if level is None:
+            assert verdict.ignored
+            continue
+        rule = level.deciding_rule(name, directory=directory)
+        found = (rule.source, b"%d" % rule.line, rule.text) if rule else (b"", b"", b"")
+        assert found == (verdict.source, verdict.line, verdict.pattern)
+        if not directory:
+            assert (level.kept_files([name]) == []) == verdict.ignored

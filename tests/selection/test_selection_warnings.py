@@ -1,0 +1,112 @@
+"""Warnings: each kind once, with counts and the setting that changes it."""
+
+from __future__ import annotations
+
+import pytest
+from git_oracle import DEFAULT_EXCLUDES, DEFAULT_SUFFIXES, Sandbox
+
+from slurmic.selection import SelectionRules, SelectionWarning, select, warnings
+
+RULES = SelectionRules(DEFAULT_SUFFIXES, DEFAULT_EXCLUDES)
+
+
+def found(sandbox: Sandbox) -> list[SelectionWarning]:
+    return list(select(sandbox.root, RULES, environ=sandbox.environ).warnings)
+
+
+def test_nothing_to_warn_of(repository: Sandbox) -> None:
+    repository.write(".gitignore", "build/\n")
+    repository.write("build/a.py")
+    repository.write("a.py")
+    (repository.root / "link").symlink_to("a.py")
+    assert found(repository) == []
+
+
+@pytest.mark.parametrize("ignored", [True, False])
+def test_one_virtual_environment(repository: Sandbox, ignored: bool) -> None:
+    repository.write(".gitignore", ".venv/" if ignored else "*.pyc")
+    repository.write(".venv/pyvenv.cfg")
+    for number in range(3):
+        repository.write(f".venv/lib/{number}.py")
+    (warning,) = found(repository)
+    count = "3 files" if ignored else "4 files"
+    assert warning.kind == "virtual_environment"
+    assert warning.message == f'the virtual environment ".venv" is packed: {count}'
+    assert warning.hint.startswith('add ".venv" to exclude_code_folders')
+    assert warning.paths == (b".venv",)
+
+
+def test_several_virtual_environments_are_one_warning(sandbox: Sandbox) -> None:
+    for name in "abcd":
+        sandbox.write(f"envs/{name}/pyvenv.cfg")
+        sandbox.write(f"envs/{name}/x.py")
+    sandbox.write("empty/pyvenv.cfg")
+    (warning,) = found(sandbox)
+    assert warning.message == (
+        '4 virtual environments are packed, "envs/a", "envs/b", "envs/c" and 1 more: 4 files'
+    )
+
+
+def test_a_large_add_back(repository: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(warnings, "LARGE_ADD_BACK", 4)
+    repository.write(".gitignore", "node_modules/\nsmall/\nenvs/\n*.log")
+    for number in range(5):
+        repository.write(f"node_modules/x{number}/a.yaml")
+        repository.write(f"envs/one/{number}.py")
+        repository.write(f"src/{number}.py")
+    repository.write("envs/one/pyvenv.cfg")
+    repository.write("small/a.py")
+    environment, added = found(repository)
+    assert environment.paths == (b"envs/one",)
+    assert added.kind == "large_add_back"
+    assert added.message == (
+        'code_file_suffixes adds back 5 files from the ignored folder "node_modules"'
+    )
+    assert added.hint == 'add "node_modules" to exclude_code_folders'
+
+
+def test_links(repository: Sandbox) -> None:
+    repository.write(".gitignore", "ignored.txt")
+    repository.write("ignored.txt")
+    repository.write("sub/a.py")
+    targets = {
+        "absolute": "/etc/hostname",
+        "up": "../elsewhere",
+        "inside-absolute": str(repository.root / "sub/a.py"),
+        "dangling": "nowhere",
+        "to-ignored": "ignored.txt",
+        "file": "sub/a.py",
+        "folder": "sub",
+        "here": ".",
+        "sub/up": "../sub/a.py",
+        "sub/out": "../../x",
+    }
+    for name, target in targets.items():
+        (repository.root / name).symlink_to(target)
+    outside, dangling = found(repository)
+    assert outside.kind == "link_outside"
+    assert outside.paths == (b"absolute", b"inside-absolute", b"sub/out", b"up")
+    assert outside.message.startswith("4 links out of the tree: ")
+    assert dangling.kind == "link_dangling"
+    assert dangling.paths == (b"dangling", b"to-ignored")
+
+
+def test_secrets(repository: Sandbox) -> None:
+    repository.write(".gitignore", "ignored/")
+    secrets = [".env", "sub/prod.env", "id_rsa", "server.pem", "x/.env.local", "conf/secrets.toml"]
+    harmless = [".env.example", "id_rsa.pub", "environment.yaml", "ignored/.env", "keys.py"]
+    for path in (*secrets, *harmless):
+        repository.write(path)
+    (warning,) = found(repository)
+    assert warning.kind == "secret"
+    assert [path.decode() for path in warning.paths] == sorted(secrets)
+    assert warning.message.startswith("6 files that may hold secrets: ")
+
+
+def test_a_message_is_one_line_of_text_whatever_the_name(repository: Sandbox) -> None:
+    repository.write(".gitignore")
+    (repository.root / "a\nb\udcff").symlink_to("/x")
+    (warning,) = found(repository)
+    assert '"a\\nb\\xff"' in warning.message
+    assert warning.message.isprintable()
+    assert warning.paths == (b"a\nb\xff",)
