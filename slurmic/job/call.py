@@ -1,0 +1,121 @@
+"""The callable that submitit pickles: the function as bytes, and the code that it belongs to."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from slurmic.job.audit import Audit
+from slurmic.job.freeze import freeze_process
+from slurmic.job.frozen_code import FrozenCode
+from slurmic.job.loading import load_frozen
+
+
+class FrozenCall:
+    """Called in the job without arguments: freezes the process, loads the function, runs it.
+
+    It has a ``checkpoint`` method exactly when the function follows submitit's protocol (an
+    attribute ``checkpoint`` or ``__submitit_checkpoint__``), because submitit tests for the
+    attribute.
+
+    A job that Slurm requeues by itself loads the same pickle, hence runs from the same code folder.
+
+    Attributes:
+        frozen: the code that the function belongs to.
+        payload: cloudpickle bytes of (function, args, kwargs).
+    """
+
+    def __init__(self, frozen: FrozenCode, payload: bytes, checkpointable: bool) -> None:
+        self.frozen = frozen
+        self.payload = payload
+        self._checkpointable = checkpointable
+        self._loaded: tuple[Callable[..., Any], Sequence[Any], Mapping[str, Any]] | None = None
+
+    @classmethod
+    def pack(
+        cls,
+        frozen: FrozenCode,
+        function: Callable[..., Any],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> FrozenCall:
+        """A call of ``function`` with these arguments, from ``frozen``.
+
+        What is defined in ``__main__`` travels by value, what is defined in modules by reference.
+
+        Raises:
+            pickle.PicklingError, TypeError: something cannot be pickled.
+        """
+        import cloudpickle  # type: ignore[import-untyped]
+
+        payload = cloudpickle.dumps(
+            (function, tuple(args), dict(kwargs or {})), protocol=pickle.HIGHEST_PROTOCOL
+        )
+        return cls(frozen, payload, _checkpoint_of(function) is not None)
+
+    def __call__(self) -> Any:
+        """Run the function, and return what it returns.
+
+        Raises:
+            CodeFolderMissingError: the code folder is not on this node.
+            LiveImportError: something came from the live tree, and the policy is "error".
+            Exception: what the function raises, untouched.
+        """
+        audit = Audit(self.frozen, freeze_process(self.frozen))
+        try:
+            loaded = load_frozen(self.payload, self.frozen)
+        except BaseException as error:
+            audit.close("while the function was loaded", error)
+            raise
+        audit.check("while the function was loaded")
+        function, args, kwargs = self._loaded = loaded
+        try:
+            result = function(*args, **kwargs)
+        except BaseException as error:
+            audit.close("while the function ran", error)
+            raise
+        audit.check("while the function ran")
+        return result
+
+    def __getattr__(self, name: str) -> Any:
+        # Only called for what is not there otherwise; so hasattr() answers as submitit expects.
+        if name == "checkpoint" and self.__dict__.get("_checkpointable"):
+            return self._checkpoint
+        raise AttributeError(f'"{type(self).__name__}" object has no attribute "{name}"')
+
+    def _checkpoint(self) -> Any:
+        """submitit's checkpoint protocol: what to run when the job is requeued.
+
+        Returns:
+            a submitit DelayedSubmission of what the function's own checkpoint returned, from the
+            same code folder; None when that returned None.
+        """
+        from submitit.core.utils import DelayedSubmission
+
+        if self._loaded is None:  # the signal came before the function was loaded
+            return DelayedSubmission(FrozenCall(self.frozen, self.payload, self._checkpointable))
+        function, args, kwargs = self._loaded
+        checkpoint = _checkpoint_of(function)
+        again = None if checkpoint is None else checkpoint(*args, **kwargs)
+        if again is None:
+            return None
+        return DelayedSubmission(
+            FrozenCall.pack(self.frozen, again.function, again.args, again.kwargs)
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The loaded function may hold anything; the payload stands for it.
+        return {**self.__dict__, "_loaded": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+
+
+def _checkpoint_of(function: Callable[..., Any]) -> Callable[..., Any] | None:
+    # The order in which submitit looks (DelayedSubmission._checkpoint_function).
+    for name in ("__submitit_checkpoint__", "checkpoint"):
+        checkpoint: Callable[..., Any] | None = getattr(function, name, None)
+        if checkpoint is not None:
+            return checkpoint
+    return None
