@@ -1,0 +1,80 @@
+"""What the commands share for talking to people: messages, sizes, ages, names that are safe."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def say(message: str) -> None:
+    """Print a line for a person, on standard error."""
+    print(safe(message), file=sys.stderr)
+
+
+def warn(message: str) -> None:
+    """Print a warning, on standard error."""
+    say(f"slurmic: warning: {message}")
+
+
+def safe(text: str | bytes) -> str:
+    """Text for a terminal: control characters and bytes that are no UTF-8 as escape sequences."""
+    text = os.fsdecode(text)
+    return "".join(
+        char
+        if char.isprintable() or char == "\n"
+        else char.encode("unicode_escape", "surrogatepass").decode("ascii")
+        for char in text
+    )
+
+
+def write_paths(paths: list[bytes], *, nul: bool) -> None:
+    """Write paths to standard output, one a line; raw, unless a person is looking.
+
+    Args:
+        paths: raw bytes.
+        nul: end each with NUL instead of a newline, and write it raw in any case.
+    """
+    out = sys.stdout.buffer
+    if nul:
+        out.write(b"".join(path + b"\0" for path in paths))
+    elif sys.stdout.isatty():
+        out.write("".join(f"{one_line(path)}\n" for path in paths).encode())
+    else:
+        out.write(b"".join(path + b"\n" for path in paths))
+    out.flush()
+
+
+def one_line(text: str | bytes) -> str:
+    """As :func:`safe`, and newlines escaped too."""
+    return safe(text).replace("\n", "\\n")
+
+
+def size(count: float) -> str:
+    """A number of bytes for people: "999 B", "1.2 kB", "34 MB" (powers of 1000)."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" or count >= 10 else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def number(count: int, noun: str) -> str:
+    """A count with its noun: "1 file", "1,234 files"."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def local_time(seconds: float) -> str:
+    """A time for people, in their time zone: "2026-11-22 17:40"."""
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
+
+
+def console() -> Console:
+    """Where tables are drawn: standard output, unwrapped when it is no terminal."""
+    from rich.console import Console
+
+    return Console(highlight=False, soft_wrap=False, width=None if sys.stdout.isatty() else 100_000)
