@@ -1,0 +1,25 @@
+# make demo: shows the main job, without a cluster.   make test: runs the tests.
+# Both set up all that they need in .venv, with the Python given by PYTHON.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test bench clean
+demo: .venv/ready
+	@$(BIN)/python examples/sweep/demo.py
+
+test: .venv/ready
+	$(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
+
+bench: .venv/ready
+	$(BIN)/python benchmarks/selection.py
+
+.venv/ready: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
+		|| { echo "slurmic needs Python 3.10 or newer: make PYTHON=/path/to/python3 $(MAKECMDGOALS)"; exit 1; }
+	@echo "setting up .venv ..."
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip --quiet install --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .hypothesis .import_linter_cache
