@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import tyro
 
+from slurmic.snapshot import jobids
 from slurmic_store import SnapshotRecord, anchor_state, pinned_ids, read_records
 
 from .console import console, local_time, one_line, say, size
@@ -87,9 +88,9 @@ def _jobs(jobs: Sequence[str]) -> str:
     arrays: dict[str, int] = {}
     for job in jobs:
         array = job.partition("_")[0]
-        arrays[array] = arrays.get(array, 0) + 1
+        arrays[array] = arrays.get(array, 0) + jobids.count(job)
     return ", ".join(
-        job if count == 1 else f"{job} ({count} tasks)" for job, count in arrays.items()
+        job if count == 1 else f"{job} ({count:,} tasks)" for job, count in arrays.items()
     )
 
 

@@ -6,14 +6,6 @@ import os
 import sys
 from collections.abc import Sequence
 
-from .exits import DONE, FAILED, INTERRUPTED, TABLE
-
-DESCRIPTION = f"""\
-Frozen copies of source trees for Slurm jobs: list what would be packed, store it, see what is
-stored, and let go what nothing uses.
-
-{TABLE}"""
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the exit code.
@@ -21,23 +13,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: the command line without the program's name; the process's own if None.
     """
-    arguments = sys.argv[1:] if arguments is None else arguments
-    if list(arguments) in (["--version"], ["-V"]):
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments in (["--version"], ["-V"]):
         # Before the heavy imports.
         from slurmic.version import installed_version
 
         print(f"slurmic {installed_version()}")
-        return DONE
-    from slurmic.errors import SlurmicError
-    from slurmic_store import StoreError
-
+        return 0
     from .console import say
+    from .exits import DONE, FAILED, INTERRUPTED
 
     try:
-        return _parse_and_run(arguments)
-    except (SlurmicError, StoreError) as error:
-        say(f"slurmic: error: {error}")
-        return FAILED
+        return _run(arguments)
     except BrokenPipeError:
         # The reader has seen enough; closing standard output again would complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -45,31 +32,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         say("slurmic: interrupted")
         return INTERRUPTED
+    except Exception as error:
+        from slurmic.errors import SlurmicError
+        from slurmic_store import StoreError
+
+        if not isinstance(error, (SlurmicError, StoreError)):
+            raise
+        say(f"slurmic: error: {error}")
+        return FAILED
 
 
-def _parse_and_run(arguments: Sequence[str]) -> int:
-    from typing import Annotated
+def _run(arguments: list[str]) -> int:
+    from .commands import COMMANDS, overview, unknown_command
+    from .console import say
+    from .exits import DONE, USAGE
 
+    if arguments and arguments[0] in ("-h", "--help"):
+        print(overview(), end="")
+        return DONE
+    if not arguments:
+        print(overview(), end="", file=sys.stderr)
+        return USAGE
+    if arguments[0] not in COMMANDS:
+        say(f"slurmic: error: {unknown_command(arguments[0])}")
+        return USAGE
     import tyro
 
-    from .files import Files
-    from .gc import Gc
-    from .ls import Ls
-    from .snapshot import Snapshot
-    from .verify import Verify
-    from .why import Why
-
-    subcommand = tyro.conf.subcommand
+    # One command's parser is built, not all of them: most of the time goes into that.
     command = tyro.cli(
-        Annotated[Files, subcommand("files")]
-        | Annotated[Why, subcommand("why")]
-        | Annotated[Snapshot, subcommand("snapshot")]
-        | Annotated[Ls, subcommand("ls")]
-        | Annotated[Gc, subcommand("gc")]
-        | Annotated[Verify, subcommand("verify")],
-        prog="slurmic",
-        description=DESCRIPTION,
-        args=list(arguments),
+        COMMANDS[arguments[0]].load(),
+        prog=f"slurmic {arguments[0]}",
+        args=arguments[1:],
         config=(tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes),
     )
-    return command.run()
+    exit_code: int = command.run()
+    return exit_code

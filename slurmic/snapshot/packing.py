@@ -25,6 +25,7 @@ from slurmic_store import (
     withdraw_snapshot,
 )
 
+from .jobids import compact
 from .limits import SizeLimits
 from .location import StoreLocation, locate_store
 from .provenance import GitQuestion
@@ -121,12 +122,12 @@ class PackedCode:
         _remove_folders(self.made_folders)
 
     def attach_jobs(self, jobs: tuple[str, ...]) -> None:
-        """Add job ids to the record, in the store and beside the code folder.
+        """Add job ids to the record, in the store and beside the code folder; arrays as ranges.
 
         Raises:
             OSError: one could not be written; the snapshot is none the worse.
         """
-        record = attach_jobs(self.store, self.snapshot.record, jobs)
+        record = attach_jobs(self.store, self.snapshot.record, compact(jobs))
         if self.snapshot.code_folder is not None:
             ClaimedName(self.snapshot.code_folder).update_record(record)
 

@@ -1,0 +1,73 @@
+"""The table of commands: what there is, in which module, and the help above them all."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from .exits import TABLE
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command of the command line.
+
+    Attributes:
+        name: what the user types.
+        target: ``module:class`` in this package; the class is a dataclass whose fields are the
+            command's arguments, with a method ``run`` that gives the exit code.
+        summary: one line for the list of commands.
+    """
+
+    name: str
+    target: str
+    summary: str
+
+    def load(self) -> type[Any]:
+        """The command's class; its module is imported only now."""
+        module, _, name = self.target.partition(":")
+        found: type[Any] = getattr(import_module(f"{__package__}.{module}"), name)
+        return found
+
+
+GROUPS: dict[str, tuple[Command, ...]] = {
+    "before you submit": (
+        Command("files", "files:Files", "list the files of a source tree that would be packed"),
+        Command("why", "why:Why", "say which rule decides whether a path is packed"),
+        Command("snapshot", "snapshot:Snapshot", "store a snapshot of a source tree"),
+    ),
+    "what ran": (Command("ls", "ls:Ls", "list the snapshots, newest first"),),
+    "space and health": (
+        Command("gc", "gc:Gc", "delete what no code folder and no pinned snapshot uses"),
+        Command("verify", "verify:Verify", "compare what is stored with its digests; repair it"),
+    ),
+}
+"""All commands, under the headings of ``slurmic --help``."""
+
+COMMANDS: dict[str, Command] = {
+    command.name: command for group in GROUPS.values() for command in group
+}
+
+
+def overview() -> str:
+    """The text of ``slurmic --help``."""
+    width = max(map(len, [*COMMANDS, "--version"])) + 2
+    lines = [
+        "usage: slurmic COMMAND [arguments]    (slurmic COMMAND --help says more)",
+        "",
+        "Runs jobs on Slurm from frozen copies of source trees, and keeps the records of what ran.",
+    ]
+    for heading, commands in GROUPS.items():
+        lines += ["", f"{heading}:"]
+        lines += [f"  {command.name:{width}}{command.summary}" for command in commands]
+    lines += ["", "options:", f"  {'--version':{width}}print the version", "", TABLE]
+    return "\n".join(lines)
+
+
+def unknown_command(name: str) -> str:
+    """What is said of a word that is no command."""
+    close = difflib.get_close_matches(name, COMMANDS, n=1)
+    hint = f"did you mean '{close[0]}'? " if close else ""
+    return f"no command '{name}': {hint}'slurmic --help' lists them"
