@@ -12,6 +12,7 @@ The engine knows nothing of Slurm, of selection, of argv or of environment varia
 prints. ``FORMAT.md``, in the folder above this package, says what lies in a store, to the byte.
 """
 
+from .buildfolder import BuiltFolder, build_folder
 from .claim import ClaimedName
 from .digests import digest_of
 from .errors import (
@@ -57,6 +58,7 @@ from .verifyfolder import verify_code_folder
 __all__ = [
     "GRACE",
     "REFRESH_AFTER",
+    "BuiltFolder",
     "ClaimedName",
     "DamagedError",
     "DestinationError",
@@ -84,6 +86,7 @@ __all__ = [
     "VerifyReport",
     "anchor_state",
     "attach_jobs",
+    "build_folder",
     "decode_tree",
     "digest_of",
     "find_snapshot",

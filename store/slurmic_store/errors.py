@@ -7,7 +7,8 @@
     │   └── SourceChangedError a selected file would not hold still while it was read
     ├── DestinationError       the output folder cannot hold a code folder
     ├── LinkModeError          the link mode that was asked for is impossible here
-    ├── DamagedError           a manifest or a record in the store does not read back
+    ├── DamagedError           a manifest or a record in the store does not read back, or blobs
+    │                          that are needed are missing or damaged
     └── UnknownSnapshotError   no such snapshot, or the reference fits several
 
 An OSError of the filesystem under the store (a full disk, a quota, an I/O error) arrives as the
@@ -73,7 +74,7 @@ class LinkModeError(StoreError):
 
 
 class DamagedError(StoreError):
-    """A manifest or a record in the store does not read back."""
+    """A manifest or a record does not read back, or needed blobs are missing or damaged."""
 
 
 class UnknownSnapshotError(StoreError):

@@ -124,7 +124,13 @@ Cloning = Literal["never", "if possible", "always"]
 
 
 def place_copy(
-    blob: int, path: bytes, status: os.stat_result, *, clone: Cloning, dir_fd: int | None = None
+    blob: int,
+    path: bytes,
+    status: os.stat_result,
+    *,
+    clone: Cloning,
+    dir_fd: int | None = None,
+    writable: bool = False,
 ) -> None:
     """Make a file of its own from an open blob, by reflink or copy, with its mode and seal.
 
@@ -134,6 +140,7 @@ def place_copy(
         status: the blob's stat: its mode and modification time are kept.
         clone: whether to try a reflink first, and whether a copy will do instead.
         dir_fd: the folder that `path` is relative to.
+        writable: let the owner write, and let the time be now's: the file is no blob's likeness.
 
     Raises:
         OSError: the file could not be written; nothing is left at `path`.
@@ -147,8 +154,9 @@ def place_copy(
                 os.lseek(blob, 0, os.SEEK_SET)
                 while data := os.read(blob, _CHUNK):
                     files.write_all(target, data)
-            os.fchmod(target, status.st_mode & 0o555)
-            os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
+            os.fchmod(target, status.st_mode & 0o555 | (0o200 if writable else 0))
+            if not writable:
+                os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
         finally:
             os.close(target)
     except BaseException:
