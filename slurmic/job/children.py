@@ -5,15 +5,14 @@ pointing to the live tree, so the frozen import roots must stand before them: on
 that is before the standard library too, where a late root did not stand. So a root that would
 shadow something there is given as a folder of links, without the names in question.
 
-Limits: a module that was not packed is still found in the live tree by a child, through an editable
-install, and nothing is said of it (only the job's own process is watched); import hooks that go
-before PYTHONPATH (meson-python, scikit-build-core) win in a child; a child started with -E or -I
-ignores all this.
+Before all that stands the folder ``child_start``: its ``sitecustomize`` does the rest, in the child
+(see :mod:`slurmic.job.child`).
 """
 
 from __future__ import annotations
 
 import atexit
+import json
 import os
 import shutil
 import sys
@@ -23,6 +22,25 @@ from slurmic.job.frozen_code import FrozenCode
 from slurmic.job.paths import SourceTree, join_below, module_name
 
 _LINKS_PREFIX = "slurmic-imports-"
+
+_LONGEST_VARIABLE = 100_000
+"""Bytes of an environment variable: Linux refuses to start a program with one over 128 KiB."""
+
+
+def child_start(frozen: FrozenCode) -> list[str]:
+    """The folder whose ``sitecustomize`` freezes the Python processes that this one starts.
+
+    Sets ``SLURMIC_CHILD``, for which interpreter and which code that is. None where it cannot be on
+    a PYTHONPATH, or says too much for an environment variable.
+    """
+    folder = os.path.join(os.path.dirname(os.path.abspath(__file__)), "child_start")
+    interpreter = f"{sys.prefix} {sys.version_info[0]} {sys.version_info[1]}"
+    text = f"{interpreter} {frozen.on_live_import}\n{json.dumps(frozen.to_dict())}"
+    if os.pathsep in folder or "\n" in sys.prefix or len(text) > _LONGEST_VARIABLE:
+        os.environ.pop("SLURMIC_CHILD", None)
+        return []
+    os.environ["SLURMIC_CHILD"] = text
+    return [folder]
 
 
 def package_links(frozen: FrozenCode) -> list[str]:

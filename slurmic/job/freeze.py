@@ -19,7 +19,7 @@ import time
 from types import ModuleType
 
 from slurmic.errors import SlurmicError
-from slurmic.job.children import child_search_path, package_links
+from slurmic.job.children import child_search_path, child_start, package_links
 from slurmic.job.finder import FrozenFinder
 from slurmic.job.frozen_code import FrozenCode
 from slurmic.job.paths import OWN_MODULES, SourceTree, join_below, module_locations
@@ -56,9 +56,17 @@ def freeze_process(frozen: FrozenCode) -> FrozenFinder:
     sys.path[:] = frozen_search_path(frozen, tree, relocated, started_in)
     renamed = package_links(frozen)
     sys.path[:0] = renamed
-    children = renamed + child_search_path(frozen, tree, inherited)
+    children = [*child_start(frozen), *renamed, *child_search_path(frozen, tree, inherited)]
     if children:
         os.environ["PYTHONPATH"] = os.pathsep.join(children)
+    return freeze_imports(frozen, tree)
+
+
+def freeze_imports(frozen: FrozenCode, tree: SourceTree) -> FrozenFinder:
+    """Rewrite the maps of editable installs, forget live modules, put the import hook in front.
+
+    Called after ``sys.path`` has been rewritten.
+    """
     _remap_editable_installs(frozen, tree)
     _forget_live_modules(frozen, tree)
     sys.meta_path[:] = [hook for hook in sys.meta_path if not isinstance(hook, FrozenFinder)]
@@ -81,6 +89,19 @@ def frozen_search_path(
     early = [root for root in frozen.import_roots if root not in frozen.late_roots]
     late = [root for root in frozen.import_roots if root in frozen.late_roots]
     first = [join_below(frozen.code_folder, root) for root in early]
+    kept = without_live_entries(frozen, tree, search_path, started_in)
+    last = [join_below(frozen.code_folder, root) for root in late]
+    roots = {path for path in (*first, *last) if not os.path.exists(path)}
+    entries = [*first, *kept, *last, frozen.code_folder]
+    return [entry for entry in dict.fromkeys(entries) if entry not in roots]
+
+
+def without_live_entries(
+    frozen: FrozenCode, tree: SourceTree, search_path: list[str], started_in: str
+) -> list[str]:
+    """A search path whose live entries are replaced by their place in the code folder, or dropped
+    when there is none.
+    """
     kept: list[str] = []
     for entry in search_path:
         # "" is the folder the process started in: the live tree, or the code folder by chance.
@@ -94,10 +115,7 @@ def frozen_search_path(
             counterpart = frozen.frozen_path(path, tree)
             if counterpart is not None and entry:
                 kept.append(counterpart)
-    last = [join_below(frozen.code_folder, root) for root in late]
-    roots = {path for path in (*first, *last) if not os.path.exists(path)}
-    entries = [*first, *kept, *last, frozen.code_folder]
-    return [entry for entry in dict.fromkeys(entries) if entry not in roots]
+    return kept
 
 
 def _relocate(
