@@ -74,24 +74,13 @@ def _draw(records: Sequence[SnapshotRecord], pins: dict[str, str]) -> None:
         table.add_row(
             record.id,
             local_time(record.created),
-            _jobs(record.jobs),
+            jobids.in_short(record.jobs),
             f"{record.files:,}",
             size(record.size),
             record.tree[:8],
             _where(record, pins),
         )
     console().print(table)
-
-
-def _jobs(jobs: Sequence[str]) -> str:
-    """The ids of jobs in short: an array once, with the number of its tasks."""
-    arrays: dict[str, int] = {}
-    for job in jobs:
-        array = job.partition("_")[0]
-        arrays[array] = arrays.get(array, 0) + jobids.count(job)
-    return ", ".join(
-        job if count == 1 else f"{job} ({count:,} tasks)" for job, count in arrays.items()
-    )
 
 
 def _where(record: SnapshotRecord, pins: dict[str, str]) -> str:

@@ -85,6 +85,17 @@ def covers(job: str, wanted: str) -> bool:
     return any(first <= int(task[2]) <= last for first, last in _runs(ranges[2]))
 
 
+def in_short(jobs: Iterable[str]) -> str:
+    """The ids for people: an array once, with the number of its tasks."""
+    arrays: dict[str, int] = {}
+    for job in jobs:
+        array = job.partition("_")[0]
+        arrays[array] = arrays.get(array, 0) + count(job)
+    return ", ".join(
+        job if tasks == 1 else f"{job} ({tasks:,} tasks)" for job, tasks in arrays.items()
+    )
+
+
 def _runs(text: str) -> Iterator[tuple[int, int]]:
     for run in text.split(","):
         first, _, last = run.partition("-")

@@ -29,16 +29,19 @@ from .errors import (
 )
 from .findings import Finding, FindingKind, VerifyReport
 from .gc import GRACE, GcPlan, GcStats, plan_gc
+from .liveness import is_superseded
 from .manifest import Tree, TreeEntry, decode_tree
 from .placing import LinkMode
 from .records import (
     SnapshotRecord,
     anchor_state,
     attach_jobs,
-    find_snapshot,
     pin,
     pinned_ids,
+    read_record,
     read_records,
+    scan_records,
+    snapshot_ids,
     unpin,
 )
 from .repair import Repaired, RepairReport, repair_store
@@ -89,15 +92,18 @@ __all__ = [
     "build_folder",
     "decode_tree",
     "digest_of",
-    "find_snapshot",
+    "is_superseded",
     "measure_usage",
     "pin",
     "pinned_ids",
     "plan_gc",
+    "read_record",
     "read_records",
     "repair_code_folder",
     "repair_store",
+    "scan_records",
     "shown",
+    "snapshot_ids",
     "take_snapshot",
     "unpin",
     "verify_code_folder",

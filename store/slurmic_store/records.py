@@ -210,28 +210,20 @@ def read_records(store: Store) -> Iterator[SnapshotRecord]:
             yield read_record(store, snapshot_id)
 
 
-def find_snapshot(store: Store, reference: str) -> SnapshotRecord:
-    """The record whose id is, or begins with, `reference`; or whose random part does.
+def scan_records(store: Store) -> tuple[list[SnapshotRecord], list[DamagedError]]:
+    """All records that read back, oldest first, and what is wrong with the others.
 
-    Raises:
-        UnknownSnapshotError: none fits, or several do: then the message names them.
+    For showing them: what deletes has to stop at a damaged one.
     """
-    fitting = [
-        snapshot_id
-        for snapshot_id in snapshot_ids(store)
-        if reference
-        and (snapshot_id.startswith(reference) or snapshot_id[14:].startswith(reference))
-    ]
-    if reference in fitting:
-        fitting = [reference]
-    if len(fitting) != 1:
-        raise UnknownSnapshotError(
-            f"no snapshot '{reference}' in store '{store.name}'"
-            if not fitting
-            else f"'{reference}' fits several snapshots: {', '.join(fitting[:8])}",
-            hint="'slurmic ls' lists them" if not fitting else "give more of the id",
-        )
-    return read_record(store, fitting[0])
+    records, damaged = [], []
+    for snapshot_id in snapshot_ids(store):
+        try:
+            records.append(read_record(store, snapshot_id))
+        except UnknownSnapshotError:
+            continue  # gone since the folder was listed
+        except DamagedError as error:
+            damaged.append(error)
+    return records, damaged
 
 
 def attach_jobs(store: Store, record: SnapshotRecord, jobs: tuple[str, ...]) -> SnapshotRecord:

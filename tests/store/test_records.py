@@ -26,11 +26,12 @@ from slurmic_store import (
     UnknownSnapshotError,
     anchor_state,
     attach_jobs,
-    find_snapshot,
     pin,
     pinned_ids,
     plan_gc,
+    read_record,
     read_records,
+    scan_records,
     unpin,
     withdraw_snapshot,
 )
@@ -123,18 +124,21 @@ def test_a_copy_of_a_record_is_not_acted_on(tmp_path: Path, store: Store, projec
     assert os.path.exists(record_path(store, snapshot.record.id))
 
 
-def test_find_and_attach(tmp_path: Path, store: Store, project: Project) -> None:
-    """Ids are found by their beginning or their random part; jobs are added for good."""
+def test_attached_jobs_are_added_for_good(tmp_path: Path, store: Store, project: Project) -> None:
     snapshot = project.take(store, tmp_path / "out")
     record = attach_jobs(store, snapshot.record, ("1", "2"))
-    assert find_snapshot(store, record.id[:13]).jobs == ("1", "2")
-    assert find_snapshot(store, record.id[14:]) == record
-    for wrong in ("", "nothing"):
-        with pytest.raises(UnknownSnapshotError):
-            find_snapshot(store, wrong)
-    project.take(store, tmp_path / "out")
-    with pytest.raises(UnknownSnapshotError, match="several"):
-        find_snapshot(store, record.id[:6])
+    assert read_record(store, record.id).jobs == ("1", "2")
+    with pytest.raises(UnknownSnapshotError):
+        read_record(store, "nothing")
+
+
+def test_what_can_be_read_is_read(tmp_path: Path, store: Store, project: Project) -> None:
+    """One damaged record must not hide all others from somebody who looks for theirs."""
+    snapshot = project.take(store, tmp_path / "out")
+    Path(os.fsdecode(store.snapshots), "260101-000000-aaaaaa.json").write_text("{")
+    records, damaged = scan_records(store)
+    assert [record.id for record in records] == [snapshot.record.id]
+    assert ["260101-000000-aaaaaa" in str(error) for error in damaged] == [True]
 
 
 def test_equal_ids_do_not_meet(
