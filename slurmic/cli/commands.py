@@ -56,10 +56,10 @@ what REF may be:
   1234, 1234_7          a Slurm job that runs from the snapshot
   261122-174000-3f9a1c  its id, a unique beginning of it, or of its last part (3f9a)
   5be1c2                its tree, or a unique beginning with six digits or more
-  runs/a, runs/a/code   its output folder (the newest snapshot in it) or its code folder, or any path
-                        in them, also where they have been moved, or are gone
+  runs/a, runs/a/code   its output folder (the newest snapshot in it) or its code folder, or any
+                        path in them; also where they were moved to, and when they are gone
   .                     (diff, cat) the working tree, as it would be packed now
-  What could be several of these is a job first, then an id, a tree, a path; ./1234 is a path.
+  What could be several of these is a job before an id before a tree before a path; ./1234 is a path.
 """
 
 
