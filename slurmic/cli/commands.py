@@ -59,7 +59,7 @@ what REF may be:
   runs/a, runs/a/code   its output folder (the newest snapshot in it) or its code folder, or any
                         path in them; also where they were moved to, and when they are gone
   .                     (diff, cat) the working tree, as it would be packed now
-  What could be several of these is a job before an id before a tree before a path; ./1234 is a path.
+  In doubt it is a job, then an id, then a tree, then a path; ./1234 is a path in any case.
 """
 
 
