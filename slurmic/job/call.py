@@ -91,7 +91,7 @@ class FrozenCall:
             a submitit DelayedSubmission of what the function's own checkpoint returned, from the
             same code folder; None when that returned None.
         """
-        from submitit.core.utils import DelayedSubmission
+        from slurmic.job.delayed import DelayedSubmission  # imports submitit
 
         if self._loaded is None:  # the signal came before the function was loaded
             return DelayedSubmission(FrozenCall(self.frozen, self.payload, self._checkpointable))

@@ -14,6 +14,7 @@ import submitit
 from slurmic import environment
 from slurmic.errors import SlurmicWarning
 from slurmic.job import FrozenCall, FrozenCode
+from slurmic.job.delayed import DelayedSubmission
 from slurmic.job.paths import interpreter_prefixes
 from slurmic.snapshot import PackedCode, PackRequest, SizeLimits, pack_code
 from slurmic.version import installed_version
@@ -174,21 +175,18 @@ def _frozen_code(settings: Settings, packed: PackedCode) -> FrozenCode:
 
 def _delayed(
     function: Callable[..., Any], calls: Sequence[Call], frozen: FrozenCode | None
-) -> list[submitit.helpers.DelayedSubmission]:
+) -> list[DelayedSubmission]:
     if frozen is None:
-        return [
-            submitit.helpers.DelayedSubmission(function, *args, **kwargs) for args, kwargs in calls
-        ]
+        return [DelayedSubmission(function, *args, **kwargs) for args, kwargs in calls]
     return [
-        submitit.helpers.DelayedSubmission(FrozenCall.pack(frozen, function, args, kwargs))
-        for args, kwargs in calls
+        DelayedSubmission(FrozenCall.pack(frozen, function, args, kwargs)) for args, kwargs in calls
     ]
 
 
 def _start(
     settings: Settings,
     frozen: FrozenCode | None,
-    submissions: Sequence[submitit.helpers.DelayedSubmission],
+    submissions: Sequence[DelayedSubmission],
 ) -> list[submitit.Job[Any]]:
     executor = build_executor(settings, frozen)
     if settings.config.mode == "slurm":
@@ -200,7 +198,7 @@ def _start(
 
 def _run_local(
     executor: submitit.AutoExecutor,
-    submissions: Sequence[submitit.helpers.DelayedSubmission],
+    submissions: Sequence[DelayedSubmission],
     at_once: int,
 ) -> list[submitit.Job[Any]]:
     """Run jobs in processes of their own, a few at once, and return when all have ended."""

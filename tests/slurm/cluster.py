@@ -58,7 +58,8 @@ class SlurmCluster:
     """One running cluster; use it as a context manager.
 
     Nodes n1, n2, n3 with 4 CPUs each. Partition "main" is the default and has no time limit;
-    "short" allows 30 minutes. Jobs start within a fraction of a second.
+    "short" allows 30 minutes. A job in "urgent" preempts one in "spare", which is sent submitit's
+    signal and requeued. Jobs start within a fraction of a second.
 
     Attributes:
         environment: what a process needs to submit to this cluster (SLURM_CONF), without any

@@ -103,10 +103,16 @@ CompleteWait=0
 SlurmctldTimeout=30
 SlurmdTimeout=300
 InactiveLimit=0
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
+SlurmctldParameters=preempt_send_user_signal
 
 {nodes}
-PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE OverSubscribe=FORCE:8 State=UP
-PartitionName=short Nodes=n1 Default=NO MaxTime=30 OverSubscribe=FORCE:8 State=UP
+PartitionName=DEFAULT PreemptMode=OFF PriorityTier=1 State=UP
+PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE OverSubscribe=FORCE:8
+PartitionName=short Nodes=n1 Default=NO MaxTime=30 OverSubscribe=FORCE:8
+PartitionName=spare Nodes=n3 Default=NO OverSubscribe=NO PreemptMode=REQUEUE GraceTime=20
+PartitionName=urgent Nodes=n3 Default=NO OverSubscribe=NO PriorityTier=2
 """
 
 
