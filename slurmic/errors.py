@@ -4,6 +4,7 @@
     ├── ConfigError          a setting that means nothing, or that contradicts another
     ├── SelectionError       the source tree cannot be packed as it is
     ├── SubmissionError      Slurm (or the local runner) refused the job
+    ├── UnmetConditionError  (slurmic.submit) what a job waited for became impossible
     ├── CodeFolderMissingError  (slurmic.job) the code folder is not on the job's node
     └── LiveImportError      the job imported code from the live source tree
     (on_live_import="error")

@@ -7,6 +7,7 @@ The path of a submission: :class:`SlurmFunction` (function.py) collects the sett
 """
 
 from .function import SlurmFunction
+from .jobs import UnmetConditionError
 from .launcher import slurm, slurm_fn, slurm_function, slurm_launcher
 from .task import DistributedTaskConfig, PyTorchDistributedTask, Task
 
@@ -15,6 +16,7 @@ __all__ = [
     "PyTorchDistributedTask",
     "SlurmFunction",
     "Task",
+    "UnmetConditionError",
     "slurm",
     "slurm_fn",
     "slurm_function",

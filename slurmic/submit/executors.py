@@ -15,16 +15,18 @@ from typing import Any
 import submitit
 from submitit.core.utils import DelayedSubmission, FailedJobError, JobPaths
 from submitit.local.local import LocalExecutor
-from submitit.slurm.slurm import SlurmExecutor, SlurmJob
+from submitit.slurm.slurm import SlurmExecutor
 
 from slurmic.config import NO_LIMIT, SlurmConfig
+from slurmic.environment import SECOND_LAUNCH
 from slurmic.errors import ConfigError, SubmissionError
 from slurmic.job import FrozenCode, job_command, shell_exports
+from slurmic.job.delayed import UNLIMITED_MIN
 
+from .conditions import dependency_option
+from .jobs import SubmittedJob
+from .rendezvous import shell_port
 from .settings import Settings
-
-_UNLIMITED_MIN = 10 * 366 * 24 * 60
-"""What submitit's time-out handling is told of a job without a time limit, in minutes."""
 
 
 class FrozenSlurmExecutor(SlurmExecutor):
@@ -35,10 +37,18 @@ class FrozenSlurmExecutor(SlurmExecutor):
         frozen: the code that jobs belong to; None to run on the live tree.
         one_task_per_node: whether each node runs one task, whatever is requested for it: the
             launch command of a distributed job starts the processes of its node.
+        conditions: what the jobs wait for; for their errors only.
     """
 
+    job_class = SubmittedJob
+
     def __init__(
-        self, folder: str, frozen: FrozenCode | None, *, one_task_per_node: bool = False
+        self,
+        folder: str,
+        frozen: FrozenCode | None,
+        *,
+        one_task_per_node: bool = False,
+        conditions: Sequence[str] = (),
     ) -> None:
         try:
             super().__init__(folder)
@@ -49,6 +59,7 @@ class FrozenSlurmExecutor(SlurmExecutor):
             ) from error
         self._frozen = frozen
         self._one_task_per_node = one_task_per_node
+        self._conditions = tuple(conditions)
         self._script_ids: list[str] = []
 
     @property
@@ -76,9 +87,9 @@ class FrozenSlurmExecutor(SlurmExecutor):
         """
         folder = JobPaths.get_first_id_independent_folder(self.folder)
         folder.mkdir(parents=True, exist_ok=True)
-        minutes = self.parameters.get("time") or _UNLIMITED_MIN
+        minutes = self.parameters.get("time") or UNLIMITED_MIN
         pickles: list[Path] = []
-        job: submitit.Job[Any] | None = None
+        job: SubmittedJob | None = None
         try:
             for submission in delayed_submissions:
                 submission.set_timeout(minutes, self.max_num_timeout)
@@ -89,7 +100,8 @@ class FrozenSlurmExecutor(SlurmExecutor):
             jobs = [job] if len(pickles) == 1 else _array_jobs(job, len(pickles))
             for each, path in zip(jobs, pickles, strict=True):
                 each.paths.move_temporary_file(path, "submitted_pickle")
-            return jobs
+                each.with_conditions(self._conditions)
+            return [*jobs]
         except BaseException as error:
             if job is not None:
                 # Interrupted after sbatch: the job would wait for a pickle that never comes.
@@ -101,12 +113,14 @@ class FrozenSlurmExecutor(SlurmExecutor):
                 raise _refusal(str(error)) from error
             raise
 
-    def _call_sbatch(self, count: int) -> submitit.Job[Any]:
+    def _call_sbatch(self, count: int) -> SubmittedJob:
         executor = self
         if count > 1:
             executor = copy.copy(self)
             executor.parameters = {**self.parameters, "map_count": count}
-        return executor._submit_command(self._submitit_command_str)
+        job = executor._submit_command(self._submitit_command_str)
+        assert isinstance(job, SubmittedJob)
+        return job
 
     def _check_size(self, pickles: Sequence[Path]) -> None:
         size = sum(path.stat().st_size for path in pickles)
@@ -118,11 +132,11 @@ class FrozenSlurmExecutor(SlurmExecutor):
             )
 
 
-def _array_jobs(first: submitit.Job[Any], count: int) -> list[submitit.Job[Any]]:
+def _array_jobs(first: SubmittedJob, count: int) -> list[SubmittedJob]:
     tasks = range(first.num_tasks)
     folder = first.paths._folder
     return [
-        SlurmJob(folder=folder, job_id=f"{first.job_id}_{index}", tasks=list(tasks))
+        SubmittedJob(folder=folder, job_id=f"{first.job_id}_{index}", tasks=list(tasks))
         for index in range(count)
     ]
 
@@ -189,15 +203,19 @@ def build_executor(settings: Settings, frozen: FrozenCode | None) -> submitit.Au
 def _slurm_executor(settings: Settings, frozen: FrozenCode | None) -> submitit.AutoExecutor:
     config = settings.config
     distributed = config.use_distributed_env
-    executor = ExecutorFor(
-        FrozenSlurmExecutor(config.output_path, frozen, one_task_per_node=distributed), "slurm"
+    slurm = FrozenSlurmExecutor(
+        config.output_path, frozen, one_task_per_node=distributed, conditions=settings.conditions
     )
+    executor = ExecutorFor(slurm, "slurm")
     extra = dict(settings.submit)
-    setup = [*config.setup, *extra.pop("local_setup", ()), *extra.pop("slurm_setup", ())]
+    # This process may itself be one that a launch command has started; the job is not.
+    setup = [f"unset {SECOND_LAUNCH}", *config.setup]
+    setup += [*extra.pop("local_setup", ()), *extra.pop("slurm_setup", ())]
     srun_args = list(extra.pop("slurm_srun_args", ()))
     if frozen is not None:
         setup += shell_exports(frozen)
     if distributed:
+        setup += shell_port(slurm.python)
         # One task a node, with all the CPUs of the node's tasks: it starts their processes.
         cpus = config.cpus_per_task * config.tasks_per_node
         srun_args += [
@@ -213,9 +231,10 @@ def _slurm_executor(settings: Settings, frozen: FrozenCode | None) -> submitit.A
         **settings.params,
         **extra.pop("slurm_additional_parameters", {}),
     }
-    dependency = ",".join(filter(None, (options.pop("dependency", ""), *settings.conditions)))
-    if dependency:
-        options["dependency"] = dependency
+    options = {name.replace("_", "-"): value for name, value in options.items()}
+    wanted = (options.pop("dependency", ""), dependency_option(settings.conditions))
+    if dependency := ",".join(filter(None, wanted)):
+        options = {"kill-on-invalid-dep": "yes", **options, "dependency": dependency}
     if frozen is not None:
         options["chdir"] = frozen.code_folder
     limit = {} if config.timeout_min == NO_LIMIT else {"timeout_min": config.timeout_min}
@@ -248,7 +267,7 @@ def _local_executor(settings: Settings, frozen: FrozenCode | None) -> submitit.A
         **{
             **_shared_parameters(config),
             "tasks_per_node": 1 if config.use_distributed_env else config.tasks_per_node,
-            "timeout_min": min(config.timeout_min, _UNLIMITED_MIN),
+            "timeout_min": min(config.timeout_min, UNLIMITED_MIN),
             "local_setup": config.setup or None,
         }
     )

@@ -4,12 +4,19 @@ The submitted task runs once on each node. It works out the values of the rendez
 environment, fills them into the launch command, and runs it there; the program that it starts finds
 SLURMIC_SLURM_HAS_BEEN_SET_UP set, and its call of the function runs the function directly. The job
 ends as the command ends.
+
+When Slurm preempts the job, or its time is up, it sends submitit's signal (USR2) to every process
+of the job. The launch command and what it starts ignore it unless they handle it, for instance to
+save their state; the task has the job requeued, and leaves its processes what Slurm allows between
+SIGTERM and SIGKILL (KillWait). The second run starts the same command, from the same code folder.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -24,6 +31,7 @@ from slurmic.environment import SECOND_LAUNCH
 from slurmic.errors import ConfigError, SubmissionError
 from slurmic.job import FrozenCode
 
+from .rendezvous import free_port
 from .settings import Settings
 
 
@@ -136,6 +144,8 @@ class PyTorchDistributedTask(Task):
         that have ranks.
         """
         config = self.slurm_config
+        if config.mode != "slurm" and "MASTER_PORT" not in os.environ:
+            os.environ["MASTER_PORT"] = str(free_port())
         environment = submitit.helpers.TorchDistributedEnvironment()
         variables = {
             "MASTER_ADDR": environment.master_addr,
@@ -195,10 +205,24 @@ class PyTorchDistributedTask(Task):
         self.log(f"running: {command}")
         variables = {**os.environ, **self.dist_args.variables(), SECOND_LAUNCH: "1"}
         sys.stdout.flush()
-        done = subprocess.run(["bash", "-c", command], env=variables, check=False)
-        if done.returncode:
+        local = self.slurm_config.mode != "slurm"
+        process = subprocess.Popen(
+            ["bash", "-c", f"trap '' {submitit.JobEnvironment.USR_SIG}\n{command}"],
+            env=variables,
+            start_new_session=local,  # Slurm ends what a job has started; nobody does so here
+        )
+        try:
+            status = process.wait()
+        except BaseException:
+            if local:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGTERM)
+            # The job was requeued: Slurm is about to end these processes, as it ends this one.
+            process.wait()
+            raise
+        if status:
             raise SubmissionError(
-                f"the launch command ended with status {done.returncode}: {command}",
+                f"the launch command ended with status {status}: {command}",
                 hint="its output is in this job's log",
             )
         return 0

@@ -9,7 +9,7 @@ import pytest
 
 from slurmic_store import Store, plan_gc, read_records
 
-from .cluster import SlurmCluster, until
+from .cluster import SlurmCluster
 from .project import Project
 
 
@@ -83,25 +83,81 @@ print("result", json.dumps([job.result() for job in jobs]), flush=True)
     assert cluster.wait_for(bad) == "FAILED"
 
 
-def test_condition_that_cannot_hold_keeps_the_job_back(
-    cluster: SlurmCluster, project: Project
-) -> None:
-    """A condition must reach Slurm as it was meant: afterok of a job that fails never starts."""
+def test_condition_that_cannot_be_met_is_reported(cluster: SlurmCluster, project: Project) -> None:
+    """Slurm would keep such a job in the queue for ever, and result() would wait for it: for one
+    after a job that fails, for one after that one, and for one after an array with a bad task."""
     project.script(
         HEAD
         + """
-bad = fail[configured()]()
-after = add[configured()].afterok(bad)(1, 2)
-print("submitted", json.dumps([bad.job_id, after.job_id]), flush=True)
+@slurmic.slurm_fn
+def odd_fails(number):
+    assert number % 2 == 0
+
+config = configured()
+bad, tasks = fail[config](), odd_fails[config].map_array([0, 1, 2])
+after = add[config].afterok(bad)(1, 2)
+jobs = [
+    after,
+    add[config].afterok(after)(1, 2),
+    add[config].afterok(tasks)(1, 2),
+    add[config].afterok(tasks[1])(1, 2),
+    add[config].afternotok(tasks[2])(1, 2),
+    *add[config].afterok(bad.job_id).map_array([1, 2], [1, 2]),
+]
+print("submitted", json.dumps([job.job_id for job in [bad, tasks[0], *jobs]]), flush=True)
+said = []
+for job in jobs:
+    try:
+        job.result()
+    except slurmic.UnmetConditionError as error:
+        said.append(error.message)
+print("result", json.dumps(said), flush=True)
+good = [add[config].afterok(tasks[2], tasks[0].job_id), add[config].afternotok(tasks[1], bad)]
+good += [add[config].afterany(tasks), add[config].afternotok(tasks[0].job_id.split("_")[0])]
+print("result", json.dumps([job(1, 2).result() for job in good]), flush=True)
 """
     )
-    bad, after = json_line(project.run().line("submitted"))
-    cluster.wait_for(bad, "FAILED")
-    until(
-        lambda: cluster.show(after)["Reason"] == "DependencyNeverSatisfied",
-        lambda: str(cluster.show(after)),
+    script = project.start()
+    bad, task, *ids = json_line(script.line("submitted"))
+    array = task.split("_")[0]
+    said = script.result()
+    reasons = [
+        f"'afterok:{bad}' cannot be met: job {bad} is FAILED",
+        f"'afterok:{ids[0]}' cannot be met: job {ids[0]} is CANCELLED",
+        f"'afterok:{array}_0:{array}_1:{array}_2' cannot be met: job {array}_1 is FAILED",
+        f"'afterok:{array}_1' cannot be met: job {array}_1 is FAILED",
+        f"'afternotok:{array}_2' cannot be met: job {array}_2 is COMPLETED",
+        *[f"'afterok:{bad}' cannot be met: job {bad} is FAILED"] * 2,
+    ]
+    assert said == [
+        f"job {job_id} never started: its condition {reason}"
+        for job_id, reason in zip(ids, reasons, strict=True)
+    ]
+    assert script.result() == [3, 3, 3, 3]
+
+
+def test_condition_on_no_job_is_refused(cluster: SlurmCluster, project: Project) -> None:
+    """Slurm takes a condition on a job that it does not know as met, and starts the job at once:
+    a wrong digit would undo the order of a pipeline without a word."""
+    project.script(
+        HEAD
+        + """
+job = add[configured()](1, 2)
+job.result()
+for wrong in ("4000000", f"{job.job_id}_1"):
+    try:
+        add[configured()].afterok(wrong)(1, 2)
+    except slurmic.SubmissionError as error:
+        print("refused", error.message, flush=True)
+print("result", json.dumps(sorted(os.listdir("slurm"))), flush=True)
+"""
     )
-    cluster.cancel(after)
+    script = project.run()
+    assert script.line("refused") == (
+        "condition 'afterok:4000000' is on job 4000000, and Slurm knows no such job"
+    )
+    assert "and Slurm knows no such job" in script.line("refused")
+    assert "code-2" not in script.result()
 
 
 def test_default_partition_and_limits(cluster: SlurmCluster, project: Project) -> None:
