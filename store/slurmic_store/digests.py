@@ -17,9 +17,12 @@ restores the time: re-hashing finds that.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
 import time
+from collections.abc import Iterator, Sequence
+from itertools import chain
 
 import xxhash
 
@@ -76,7 +79,10 @@ def key_name(key: bytes) -> bytes:
 
 
 _MODE_OF_SUFFIX = {
-    b"-%03o" % mode: struct.pack("<H", mode) for mode in range(0o1000) if mode & PERMISSIONS == mode
+    b"-%03o" % mode: struct.pack("<H", mode)
+    # The frequent ones first.
+    for mode in sorted(range(0o1000), key=(0o444, 0o555, 0o400, 0o500).__contains__, reverse=True)
+    if mode & PERMISSIONS == mode
 }
 
 
@@ -92,6 +98,64 @@ def parse_blob_name(name: bytes) -> bytes | None:
         return None
     # fromhex also takes capitals and spaces; only the canonical spelling names a blob.
     return digest + mode if digest.hex() == text else None
+
+
+def column_of_names(names: Sequence[bytes]) -> bytes:
+    """The keys of those among `names` that are blobs' file names, one behind the other.
+
+    In bulk, as a store may have millions: where all are blobs' names, as is the rule in a folder
+    of blobs, all of them are converted at once.
+    """
+    text = b"".join(names)
+    count = len(names)
+    # Each has one dash, and in its place.
+    if set(map(len, names)) == {_NAME_SIZE} and text[32::_NAME_SIZE] == b"-" * count:
+        digits = text if text.count(b"-") == count else b""
+        for suffix, mode in _MODE_OF_SUFFIX.items():
+            if b"-" not in digits:
+                break
+            digits = digits.replace(suffix, mode.hex().encode())
+        with contextlib.suppress(ValueError):
+            column = bytes.fromhex(digits.decode("ascii"))
+            # fromhex also takes capitals and spaces; only the canonical spelling names a blob.
+            if digits and column.hex().encode() == digits:
+                return column
+    return b"".join(key for key in map(parse_blob_name, names) if key is not None)
+
+
+_NAME_SIZE = 36
+"""Bytes of a blob's file name: 32 digits, a dash, three digits."""
+
+_ONE_KEY = struct.Struct(f"{KEY_SIZE}s")
+_MANY_KEYS = struct.Struct(f"{KEY_SIZE}s" * 1024)
+
+
+def keys_in(column: bytes | memoryview) -> Iterator[bytes]:
+    """The 18-byte keys that stand one behind the other in `column`."""
+    # A thousand are unpacked in one call: that is four times as fast as one by one.
+    whole = len(column) // _MANY_KEYS.size * _MANY_KEYS.size
+    return chain(
+        chain.from_iterable(_MANY_KEYS.iter_unpack(column[:whole])),
+        chain.from_iterable(_ONE_KEY.iter_unpack(column[whole:])),
+    )
+
+
+_ONE_NUMBER = struct.Struct(f"<{KEY_SIZE - 8}xQ")
+_MANY_NUMBERS = struct.Struct("<" + f"{KEY_SIZE - 8}xQ" * 1024)
+
+
+def numbers_in(column: bytes | memoryview) -> Iterator[int]:
+    """For each key in `column`, its last eight bytes as a number: 48 bits of digest, and the mode.
+
+    Looking up a number takes half the time that a key takes. Only for those who lose nothing if
+    two keys share a number: a given one of a million blobs shares its own with a chance of 1 in
+    280 million.
+    """
+    whole = len(column) // _MANY_NUMBERS.size * _MANY_NUMBERS.size
+    return chain(
+        chain.from_iterable(_MANY_NUMBERS.iter_unpack(column[:whole])),
+        chain.from_iterable(_ONE_NUMBER.iter_unpack(column[whole:])),
+    )
 
 
 def seal_of(digest: bytes) -> int:

@@ -37,11 +37,13 @@ import contextlib
 import os
 import time
 from collections.abc import Iterator
+from itertools import chain
 
 from . import files
-from .digests import age_of, key_name, parse_blob_name
+from .digests import age_of, column_of_names, key_name, keys_in, numbers_in
 from .errors import os_failure
-from .liveness import all_records, is_superseded, referenced_keys, sharing_a_folder, why_live
+from .liveness import all_records, is_superseded, named_columns, sharing_a_folder, why_live
+from .pace import paced_map
 from .records import SnapshotRecord, pin_path, pinned_ids
 from .staging import ABANDONED_AFTER, abandoned_paths
 from .store import Store
@@ -74,16 +76,16 @@ def plan_gc(store: Store, *, grace: float = GRACE, now: float | None = None) -> 
         ]
         plan.leftovers = abandoned_paths(store, grace, now)
         records = all_records(store, plan.problems)
-        keys = None
+        unnamed = None
         if records is not None:
             trees = _classify(plan, records, now)
             _find_pins(plan, pins, {record.id for record in records}, now)
-            keys = referenced_keys(store, trees, plan.problems)
-        if keys is None:
+            unnamed = _unnamed_blobs(plan, trees)
+        if unnamed is None:
             plan.blocked = True
         else:
             _find_trees(plan, trees, now)
-            _find_blobs(plan, keys, now)
+            _find_blobs(plan, unnamed, now)
     except OSError as error:
         raise os_failure("list", error.filename or store.path, error) from error
     return plan
@@ -126,16 +128,43 @@ def _find_trees(plan: GcPlan, live: set[str], now: float) -> None:
                     plan.trees.append(tree)
 
 
-def _find_blobs(plan: GcPlan, live: set[bytes], now: float) -> None:
-    for key in blob_keys(plan.store):
-        if key in live:
-            continue
+def _unnamed_blobs(plan: GcPlan, trees: set[str]) -> list[bytes] | None:
+    """The keys of blobs that none of these trees names, folder by folder.
+
+    None, and problems in the plan, if a manifest is missing or cannot be read.
+
+    Blobs are few beside the entries of all trees, so the set of blobs is made, and what is named
+    is taken out of it: most look-ups then end at an entry that is gone already. The set holds
+    numbers: if a blob shares its number with one that is named, it stays in the store as well.
+    """
+    columns = list(blob_columns(plan.store))
+    unnamed = set(chain.from_iterable(map(numbers_in, columns)))
+    unreadable: list[str] = []
+    for column in named_columns(plan.store, trees, unreadable):
+        unnamed.difference_update(numbers_in(column))
+    plan.problems += unreadable
+    if unreadable:
+        return None
+    return [
+        key
+        for column in columns
+        for key, number in zip(keys_in(column), numbers_in(column), strict=True)
+        if number in unnamed
+    ]
+
+
+def _find_blobs(plan: GcPlan, unnamed: list[bytes], now: float) -> None:
+    def look(key: bytes) -> os.stat_result | None:
         try:
-            status = os.lstat(os.path.join(plan.store.blobs, key_name(key)))
+            return os.lstat(os.path.join(plan.store.blobs, key_name(key)))
         except OSError as error:
             if error.errno in files.GONE:
-                continue
+                return None
             raise
+
+    for key, status in zip(unnamed, paced_map(look, unnamed), strict=True):
+        if status is None:
+            continue
         if age_of(status, now) < plan.grace:
             continue
         if status.st_nlink > 1:
@@ -145,10 +174,15 @@ def _find_blobs(plan: GcPlan, live: set[bytes], now: float) -> None:
         plan.size += status.st_size
 
 
+def blob_columns(store: Store) -> Iterator[bytes]:
+    """The keys of all blobs in a store, a column for each folder; other names are passed over."""
+
+    def list_folder(prefix: bytes) -> bytes:
+        return column_of_names(files.names_in(os.path.join(store.blobs, prefix)))
+
+    return paced_map(list_folder, sorted(files.names_in(store.blobs)))
+
+
 def blob_keys(store: Store) -> Iterator[bytes]:
-    """The keys of all blobs in a store, folder by folder; other names are passed over."""
-    for prefix in sorted(files.names_in(store.blobs)):
-        for name in files.names_in(os.path.join(store.blobs, prefix)):
-            key = parse_blob_name(name)
-            if key is not None:
-                yield key
+    """The keys of all blobs in a store, folder by folder."""
+    return chain.from_iterable(map(keys_in, blob_columns(store)))

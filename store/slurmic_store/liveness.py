@@ -11,11 +11,13 @@ import contextlib
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from . import files
+from .digests import keys_in
 from .errors import DamagedError, UnknownSnapshotError, shown
-from .manifest import decode_keys, decompress
+from .manifest import blob_column, decompress
+from .pace import paced_map
 from .records import SnapshotRecord, anchor_state, read_record, snapshot_ids
 from .store import Store
 
@@ -120,22 +122,43 @@ def _aside(store: Store) -> Iterator[tuple[str, bytes | None]]:
             yield os.fsdecode(rest.removesuffix(b".json")), os.path.join(store.quarantine, name)
 
 
-def referenced_keys(store: Store, trees: set[str], problems: list[str]) -> set[bytes] | None:
-    """The keys of all blobs that these trees name.
+def named_columns(
+    store: Store, trees: Iterable[str], problems: list[str]
+) -> Iterator[memoryview]:
+    """The columns of keys of these trees, each with all blobs that a tree names.
+
+    Columns, because there may be millions of keys in them: what is not a Python object costs
+    next to nothing. If a manifest is missing or cannot be read, `problems` gets a sentence: then
+    nothing can be said about blobs that no column names.
+    """
+
+    def read(tree: str) -> memoryview | DamagedError | None:
+        try:
+            encoded = _find_manifest(store, tree)
+            return None if encoded is None else blob_column(encoded)
+        except DamagedError as error:
+            return error
+
+    for found in paced_map(read, sorted(trees)):
+        if isinstance(found, DamagedError):
+            problems.append(str(found))
+        elif found is not None:
+            yield found
+
+
+def named_among(
+    store: Store, trees: Iterable[str], keys: set[bytes], problems: list[str]
+) -> set[bytes] | None:
+    """Those of `keys` that these trees name.
 
     None, and a sentence in `problems` for each, if a manifest is missing or cannot be read.
     """
-    keys: set[bytes] = set()
-    complete = True
-    for tree in sorted(trees):
-        try:
-            encoded = _find_manifest(store, tree)
-            if encoded is not None:
-                keys.update(decode_keys(encoded))
-        except DamagedError as error:
-            problems.append(str(error))
-            complete = False
-    return keys if complete else None
+    unreadable: list[str] = []
+    named: set[bytes] = set()
+    for column in named_columns(store, trees, unreadable):
+        named.update(keys.intersection(keys_in(column)))
+    problems += unreadable
+    return None if unreadable else named
 
 
 def _find_manifest(store: Store, tree: str) -> bytes | None:

@@ -12,11 +12,11 @@ import stat
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, chain
+from itertools import accumulate
 
 import zstandard
 
-from .digests import KEY_SIZE, blob_key, digest_of
+from .digests import KEY_SIZE, blob_key, digest_of, keys_in
 from .errors import DamagedError
 
 MAGIC = b"slurmic tree 1\n"
@@ -153,16 +153,19 @@ def _columns(encoded: bytes) -> tuple[int, dict[bytes, memoryview]]:
     return count, columns
 
 
-def decode_keys(encoded: bytes) -> Iterator[bytes]:
-    """The 18-byte keys of all entries, as they stand in the column.
+def blob_column(encoded: bytes) -> memoryview:
+    """The keys of all entries, one behind the other; :func:`keys_in` takes them apart.
 
     Symbolic links and empty files are among them, with keys that no blob in a store has.
+
+    Raises:
+        DamagedError: the column is missing or torn.
     """
     count, columns = _columns(encoded)
     column = columns.get(b"blob")
     if column is None or len(column) != count * KEY_SIZE:
         raise DamagedError("manifest has a missing or torn blob column")
-    return chain.from_iterable(struct.iter_unpack(f"{KEY_SIZE}s", column))
+    return column
 
 
 def decode_blobs(encoded: bytes) -> Iterator[tuple[bytes, int]]:
@@ -175,7 +178,7 @@ def decode_blobs(encoded: bytes) -> Iterator[tuple[bytes, int]]:
     try:
         modes = struct.unpack(f"<{count}H", columns[b"mode"])
         sizes = struct.unpack(f"<{count}Q", columns[b"size"])
-        keys = [key for (key,) in struct.iter_unpack(f"{KEY_SIZE}s", columns[b"blob"])]
+        keys = list(keys_in(columns[b"blob"]))
     except (KeyError, struct.error) as error:
         raise DamagedError(f"manifest has a missing or torn column: {error}") from error
     if len(keys) != count:
@@ -198,7 +201,7 @@ def decode_tree(encoded: bytes) -> Tree:
         paths = bytes(columns[b"path"]).split(b"\0")[:-1]
         modes = struct.unpack(f"<{count}H", columns[b"mode"])
         sizes = struct.unpack(f"<{count}Q", columns[b"size"])
-        keys = [key for (key,) in struct.iter_unpack(f"{KEY_SIZE}s", columns[b"blob"])]
+        keys = list(keys_in(columns[b"blob"]))
         targets = iter(bytes(columns[b"target"]).split(b"\0")[:-1])
     except (KeyError, struct.error) as error:
         raise DamagedError(f"manifest has a missing or torn column: {error}") from error

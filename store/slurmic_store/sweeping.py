@@ -21,7 +21,7 @@ from .liveness import (
     ASIDE_TREE,
     all_records,
     is_superseded,
-    referenced_keys,
+    named_among,
     why_live,
 )
 from .records import SnapshotRecord, pinned_ids, read_record, record_path
@@ -254,23 +254,24 @@ class _Run:
             elif files.remove_quietly(path):
                 self.counts["trees"] += 1
         # After the manifests that are claimed are back: they are read here.
-        keys = None if trees is None else referenced_keys(self.store, trees, self.plan.problems)
+        blobs = {name: parse_blob_name(name) for name in self.blobs_aside}
+        damaged = {path: parse_blob_name(_damaged_name(path)) for path in self.damaged}
+        keys = {key for key in (*blobs.values(), *damaged.values()) if key is not None}
+        named = None if trees is None else named_among(self.store, trees, keys, self.plan.problems)
         for name, path in self.blobs_aside.items():
-            self._settle_blob(name, path, keys)
-        if keys is not None:
-            for path in self.damaged:
-                self._settle_damaged(path, keys)
+            self._settle_blob(blobs[name], path, named)
+        if named is not None:
+            for path, key in damaged.items():
+                self._settle_damaged(path, key, named)
 
-    def _settle_damaged(self, path: bytes, keys: set[bytes]) -> None:
+    def _settle_damaged(self, path: bytes, key: bytes | None, named: set[bytes]) -> None:
         """Delete what was set aside as damaged, unless it is all that a live snapshot has.
 
         The process that set it aside may have died before it had stored it anew. And what looks
         damaged may only have been touched: then it is what was stored, and goes back.
         """
-        name = os.path.basename(path).removeprefix(b"damaged-").rpartition(b".")[0]
-        key = parse_blob_name(name)
         final = os.path.join(self.store.blobs, key_name(key)) if key is not None else b""
-        if key is None or key not in keys or os.path.lexists(final):
+        if key is None or key not in named or os.path.lexists(final):
             # Whatever stood under a blob's name: it may be a folder.
             files.remove_tree(path)
             return
@@ -282,12 +283,11 @@ class _Run:
             if error.errno in files.GONE:
                 return
         self.plan.problems.append(
-            f"blob '{shown(name)}' was damaged and nothing has replaced it; a live snapshot needs "
-            f"it: '{shown(path)}' is kept"
+            f"blob '{shown(_damaged_name(path))}' was damaged and nothing has replaced it; a live "
+            f"snapshot needs it: '{shown(path)}' is kept"
         )
 
-    def _settle_blob(self, name: bytes, path: bytes, keys: set[bytes] | None) -> None:
-        key = parse_blob_name(name)
+    def _settle_blob(self, key: bytes | None, path: bytes, named: set[bytes] | None) -> None:
         if key is None:
             return
         try:
@@ -296,7 +296,7 @@ class _Run:
             if error.errno in files.GONE:
                 return
             raise
-        if keys is None or key in keys or status.st_nlink > 1:
+        if named is None or key in named or status.st_nlink > 1:
             self._put_back(path, os.path.join(self.store.blobs, key_name(key)))
         elif files.remove_quietly(path):
             self.counts["blobs"] += 1
@@ -342,6 +342,11 @@ def _remove_claim(record: SnapshotRecord, grace: float) -> None:
         # Somebody may have made another snapshot of this name, with another store.
         if found.id == record.id:
             claim.release()
+
+
+def _damaged_name(path: bytes) -> bytes:
+    """The file name that something in quarantine had before it was set aside as damaged."""
+    return os.path.basename(path).removeprefix(b"damaged-").rpartition(b".")[0]
 
 
 def _age(path: bytes) -> float:

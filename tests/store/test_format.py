@@ -288,7 +288,7 @@ def test_a_damaged_encoding_is_an_error_of_ours_and_nothing_else(data: st.DataOb
         position = data.draw(st.integers(0, len(encoded) - 1))
         encoded[position] = data.draw(st.integers(0, 255))
     encoded = encoded[: data.draw(st.integers(0, len(encoded)))]
-    for decode in (decode_tree, manifest_module.decode_blobs, manifest_module.decode_keys):
+    for decode in (decode_tree, manifest_module.decode_blobs, manifest_module.blob_column):
         try:
             list(getattr(decode(bytes(encoded)), "entries", ()))
         except DamagedError:

@@ -17,7 +17,10 @@ from slurmic_store import files as engine_files
 from slurmic_store.digests import (
     blob_key,
     blob_name,
+    column_of_names,
     key_name,
+    keys_in,
+    numbers_in,
     parse_blob_name,
     seal_holds,
     seal_of,
@@ -126,6 +129,38 @@ def test_other_names_are_no_blobs(name: bytes) -> None:
 def test_almost_blob_names(wrong: bytes) -> None:
     """What bytes.fromhex would take is not enough; nor are write permissions a blob's."""
     assert parse_blob_name(wrong) is None
+
+
+_blob_names = st.builds(
+    lambda digest, mode: os.path.basename(blob_name(digest, mode & 0o555)),
+    st.binary(min_size=16, max_size=16),
+    st.one_of(st.sampled_from([0o444, 0o555]), st.integers(0, 0o777)),
+)
+_look_alikes = st.one_of(
+    _blob_names.map(bytes.upper),
+    _blob_names.map(lambda name: name[:31] + b" " + name[32:]),
+    _blob_names.map(lambda name: name[:10] + name[32:] + name[14:]),
+    _blob_names.map(lambda name: name[:-1]),
+    _blob_names.map(lambda name: b"0" + name),
+    st.binary(min_size=36, max_size=36),
+    st.just(b".slurmic-0123456789abcdef0123456789ab"),
+)
+
+
+@given(st.lists(_blob_names), st.lists(st.one_of(_blob_names, _look_alikes), max_size=4))
+def test_names_in_bulk_are_read_as_one_by_one(good: list[bytes], mixed: list[bytes]) -> None:
+    """Also where two names together, one too short and one too long, would look like two."""
+    for names in (good, mixed, good + mixed):
+        expected = [key for key in map(parse_blob_name, names) if key is not None]
+        assert list(keys_in(column_of_names(names))) == expected
+
+
+@pytest.mark.parametrize("count", [0, 1, 1023, 1024, 1025, 3000])
+def test_columns_of_keys_are_taken_apart_whole(count: int) -> None:
+    keys = [blob_key(os.urandom(16), 0o444) for _ in range(count)]
+    column = b"".join(keys)
+    assert list(keys_in(column)) == list(keys_in(memoryview(column))) == keys
+    assert list(numbers_in(column)) == [int.from_bytes(key[-8:], "little") for key in keys]
 
 
 def test_removing_a_tree_never_follows_links(tmp_path: Path) -> None:
