@@ -122,9 +122,7 @@ def _aside(store: Store) -> Iterator[tuple[str, bytes | None]]:
             yield os.fsdecode(rest.removesuffix(b".json")), os.path.join(store.quarantine, name)
 
 
-def named_columns(
-    store: Store, trees: Iterable[str], problems: list[str]
-) -> Iterator[memoryview]:
+def named_columns(store: Store, trees: Iterable[str], problems: list[str]) -> Iterator[memoryview]:
     """The columns of keys of these trees, each with all blobs that a tree names.
 
     Columns, because there may be millions of keys in them: what is not a Python object costs
