@@ -1,7 +1,9 @@
 # make demo: shows the main job, without a cluster.   make test: runs the tests.
-# Both set up all that they need in .venv, with the Python given by PYTHON.
+# make bench: measures against other tools (SIZE=full: for longer; see docs/benchmarks.md).
+# All set up all that they need in .venv, with the Python given by PYTHON.
 PYTHON ?= python3
 BIN := .venv/bin
+SIZE := quick
 
 .PHONY: demo test bench clean
 demo: .venv/ready
@@ -11,7 +13,7 @@ test: .venv/ready
 	$(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
 
 bench: .venv/ready
-	$(BIN)/python benchmarks/selection.py
+	$(BIN)/python -m benchmarks.run --size $(SIZE)
 
 .venv/ready: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
