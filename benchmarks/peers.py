@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
@@ -38,7 +39,10 @@ def run(*command: str | Path, cwd: Path | None = None, env: dict[str, str] | Non
 def copies(tree: SourceTree, settings: Settings) -> list[Candidate]:
     """Those that make a folder of the files and keep nothing from one time to the next."""
 
-    found = [cp(tree, "-al"), cp(tree, "-a")]
+    # Linking a file changes its ctime, as every edit does: slurmic and git would have to read all
+    # files again. So cp -al links a copy of them.
+    twin = tree.twin(settings.scratch / f"twin-{tree.root.name}")
+    found = [cp(twin, "-al"), cp(tree, "-a")]
     found += [*rsync(tree, settings), *published(tree, settings), *rsync_snapshot(tree)]
     return found
 
@@ -156,24 +160,36 @@ def git_folder(tree: SourceTree) -> Iterator[Candidate]:
 
 def archives(tree: SourceTree, settings: Settings, *, first: bool = False) -> Iterator[Candidate]:
     """ostree, restic and borg: storing by content, in the store that is there or in a new one."""
-    makers = (("ostree", ostree), ("restic", restic), ("borg", borg))
-    for name, maker in makers:
+    for name, maker in ARCHIVERS.items():
         if shutil.which(name) is None:
             continue
-        create, store = maker(tree, settings)
+        archiver = maker(tree, settings)
         if first:
-            yield Candidate(name, _both(create, store), slow=True)
+            yield Candidate(name, _both(archiver), slow=True)
         else:
             place = settings.scratch / f"{name}-{tree.root.name}"
-            create(place)
-            store(place)
-            yield Candidate(name, _at(place, store), slow=True)
+            archiver.create(place)
+            archiver.store(place)
+            yield Candidate(name, _at(place, archiver.store), slow=True)
 
 
-Maker = tuple[Callable[[Path], None], Callable[[Path], None]]
+@dataclass(frozen=True)
+class Archiver:
+    """A program that stores trees by content.
+
+    Attributes:
+        create: makes an empty store at a path.
+        store: stores the tree in the store at a path.
+        checkout: builds a folder (second path) of what was stored last (first), by hard links; None
+            if the program can only copy out.
+    """
+
+    create: Callable[[Path], None]
+    store: Callable[[Path], None]
+    checkout: Callable[[Path, Path], None] | None = None
 
 
-def ostree(tree: SourceTree, settings: Settings) -> Maker:
+def ostree(tree: SourceTree, settings: Settings) -> Archiver:
     """``ostree commit`` into a repository whose files can be linked."""
     skipped = settings.scratch / "ostree-skips"
     skipped.write_text("/.git\n")
@@ -187,10 +203,13 @@ def ostree(tree: SourceTree, settings: Settings) -> Maker:
             *(f"--skip-list={skipped}", f"--tree=dir={tree.root}"),
         )
 
-    return create, store
+    def checkout(place: Path, path: Path) -> None:
+        run("ostree", f"--repo={place}", "checkout", "-U", "-H", "code", path)
+
+    return Archiver(create, store, checkout)
 
 
-def restic(tree: SourceTree, settings: Settings) -> Maker:
+def restic(tree: SourceTree, settings: Settings) -> Archiver:
     """``restic backup``; it encrypts, which cannot be turned off."""
     env = {"RESTIC_PASSWORD": "none", "RESTIC_CACHE_DIR": str(settings.scratch / "restic-cache")}
 
@@ -204,10 +223,10 @@ def restic(tree: SourceTree, settings: Settings) -> Maker:
             env=env,
         )
 
-    return create, store
+    return Archiver(create, store)
 
 
-def borg(tree: SourceTree, settings: Settings) -> Maker:
+def borg(tree: SourceTree, settings: Settings) -> Archiver:
     """``borg create``, without encryption."""
     env = {
         "BORG_BASE_DIR": str(settings.scratch / "borg-base"),
@@ -224,7 +243,10 @@ def borg(tree: SourceTree, settings: Settings) -> Maker:
             env=env,
         )
 
-    return create, store
+    return Archiver(create, store)
+
+
+ARCHIVERS = {"ostree": ostree, "restic": restic, "borg": borg}
 
 
 @contextmanager
@@ -245,10 +267,10 @@ def _done(_: object) -> None:
     return None
 
 
-def _both(create: Callable[[Path], None], store: Callable[[Path], None]) -> Callable[[Path], None]:
+def _both(archiver: Archiver) -> Callable[[Path], None]:
     def both(path: Path) -> None:
-        create(path)
-        store(path)
+        archiver.create(path)
+        archiver.store(path)
 
     return both
 

@@ -58,6 +58,10 @@ class Slurmic:
         self._packed.append(packed)
         return packed
 
+    def forget(self) -> None:
+        """Leave the last one as it is."""
+        self._packed.pop()
+
     def withdraw(self) -> None:
         """Undo the last one, and see that it had all files."""
         packed = self._packed.pop()

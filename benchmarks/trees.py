@@ -12,16 +12,16 @@ import random
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .harness import Settings, remove
 
 # One version each, so that two runs measure the same files.
 PROJECTS = {
-    "transformers": ("transformers==5.2.0",),
-    "django": ("django==5.2.1",),
-    "ansible": ("ansible==12.0.0", "transformers==5.2.0", "networkx==3.4.2"),
+    "transformers": ("transformers==5.23.0",),
+    "django": ("django==5.2.19",),
+    "ansible": ("ansible==12.3.0", "transformers==5.23.0", "networkx==3.4.2"),
 }
 """Requirements of a real tree: 3,000 files in 600 folders; 3,700 in 2,500; 25,000 in 3,700."""
 
@@ -65,6 +65,14 @@ class SourceTree:
     def entries(self) -> list[str]:
         """What is in the root, without ``.git``."""
         return sorted(name for name in os.listdir(self.root) if name != ".git")
+
+    def twin(self, root: Path) -> SourceTree:
+        """A copy of the same files, without the repository; made if it is not there yet."""
+        if not root.exists():
+            root.mkdir()
+            command = ["cp", "-a", "--", *self.entries, str(root)]
+            subprocess.run(command, cwd=self.root, check=True)
+        return replace(self, root=root)
 
     def __str__(self) -> str:
         return f"{self.name}, {self.files:,} files"
