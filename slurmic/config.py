@@ -86,6 +86,9 @@ class SlurmConfig:
         max_code_files: number of files above which nothing is packed, and the submission fails;
             0 for no limit.
         max_code_mb: the same for the size, in megabytes.
+        require_clean: with `pack_code`: refuse a source tree that differs from its git commit
+            (changed files, and packed ones that git does not track), or of which that is not
+            known.
 
     Raises:
         ConfigError: a value is none of those that it can have, or two contradict each other.
@@ -126,6 +129,7 @@ class SlurmConfig:
     warn_code_mb: int = WARN_MB
     max_code_files: int = MAX_FILES
     max_code_mb: int = MAX_MB
+    require_clean: bool = False
 
     def __post_init__(self) -> None:
         _require("mode", self.mode, get_args(Mode))

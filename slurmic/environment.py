@@ -12,6 +12,10 @@ import getpass
 import os
 import platform
 import socket
+import sys
+from typing import Any
+
+from .version import installed_version
 
 SECOND_LAUNCH = "SLURMIC_SLURM_HAS_BEEN_SET_UP"
 """Set for the processes that a distributed job's launch command starts."""
@@ -65,3 +69,30 @@ def host_name() -> str:
 def python_version() -> str:
     """The interpreter's version, as in "3.12.1"."""
     return platform.python_version()
+
+
+def about_process() -> dict[str, Any]:
+    """What a record says of the process that takes a snapshot: who, where, by which command."""
+    return {
+        "command": command_line(),
+        "host": host_name(),
+        "user": user_name(),
+        "python": python_version(),
+        "slurmic": installed_version(),
+    }
+
+
+def command_line() -> list[str]:
+    """How this process was started; a long one is cut, since every look at a store reads it."""
+    command, room = [], COMMAND_CHARACTERS
+    for word in sys.orig_argv:
+        if len(word) > room:
+            command.append(word[:room] + "…")
+            break
+        command.append(word)
+        room -= len(word) + 1
+    return command
+
+
+COMMAND_CHARACTERS = 4096
+"""How much of a command line goes into a record."""

@@ -11,7 +11,6 @@ import tyro
 from slurmic import environment
 from slurmic.config import DEFAULT_EXCLUDED, DEFAULT_SUFFIXES, LinkMode
 from slurmic.snapshot import PackRequest, pack_code
-from slurmic.version import installed_version
 
 from .console import number, say, size, warn
 from .exits import DONE
@@ -60,12 +59,7 @@ class Snapshot:
                 store_path=self.store,
                 store_setting=environment.store_setting(),
                 home=environment.home_folder(),
-                about={
-                    "host": environment.host_name(),
-                    "user": environment.user_name(),
-                    "python": environment.python_version(),
-                    "slurmic": installed_version(),
-                },
+                about=environment.about_process(),
                 pin_name=self.name,
             )
         )

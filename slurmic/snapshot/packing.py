@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from slurmic.errors import ConfigError
@@ -28,7 +28,7 @@ from slurmic_store import (
 from .jobids import compact
 from .limits import SizeLimits
 from .location import StoreLocation, locate_store
-from .provenance import GitQuestion
+from .provenance import GitQuestion, Provenance
 
 PATTERNS = ("%j", "%A", "%a", "%t")
 """What submitit replaces in an output path when the job runs."""
@@ -53,6 +53,7 @@ class PackRequest:
         about: further values for the record (JSON).
         pin_name: label of the pin, where the snapshot is only stored.
         limits: how large it may be.
+        require_clean: refuse a tree that differs from its commit.
     """
 
     code_root: str
@@ -69,6 +70,7 @@ class PackRequest:
     about: dict[str, Any] = field(default_factory=dict)
     pin_name: str = ""
     limits: SizeLimits = field(default_factory=SizeLimits)
+    require_clean: bool = False
 
 
 @dataclass
@@ -83,6 +85,8 @@ class PackedCode:
         code_root: the source tree, absolute.
         made_folders: folders that did not exist before, deepest first.
         size_warning: what is to be said about its size, or "".
+        later_warnings: what the submission had to say after packing; goes into the record
+            together with the job ids.
     """
 
     store: Store
@@ -92,6 +96,7 @@ class PackedCode:
     code_root: str
     made_folders: tuple[str, ...] = ()
     size_warning: str = ""
+    later_warnings: list[str] = field(default_factory=list)
 
     @property
     def record(self) -> SnapshotRecord:
@@ -127,7 +132,11 @@ class PackedCode:
         Raises:
             OSError: one could not be written; the snapshot is none the worse.
         """
-        record = attach_jobs(self.store, self.snapshot.record, compact(jobs))
+        record = self.snapshot.record
+        if self.later_warnings:
+            warnings = [*record.info["warnings"], *self.later_warnings]
+            record = replace(record, info={**record.info, "warnings": warnings})
+        record = attach_jobs(self.store, record, compact(jobs))
         if self.snapshot.code_folder is not None:
             ClaimedName(self.snapshot.code_folder).update_record(record)
 
@@ -142,13 +151,16 @@ def pack_code(request: PackRequest) -> PackedCode:
     """
     root = os.path.abspath(os.path.expanduser(request.code_root))
     output = None if request.output_path is None else os.path.abspath(request.output_path)
-    selection = _select(request, root, output)
-    made = () if output is None else _make_output_folder(output)
-    try:
-        return _take(request, root, output, selection, made)
-    except BaseException:
-        _remove_folders(made)
-        raise
+    with GitQuestion(root) as git:
+        selection = _select(request, root, output)
+        if request.require_clean:
+            require_clean(root, git.answer(selection.paths))
+        made = () if output is None else _make_output_folder(output)
+        try:
+            return _take(request, root, output, selection, git, made)
+        except BaseException:
+            _remove_folders(made)
+            raise
 
 
 def _take(
@@ -156,6 +168,7 @@ def _take(
     root: str,
     output: str | None,
     selection: Selection,
+    git: GitQuestion,
     made: tuple[str, ...],
 ) -> PackedCode:
     location = locate_store(
@@ -170,33 +183,69 @@ def _take(
     def inspect(sizes: Mapping[bytes, int]) -> None:
         said.extend(filter(None, [request.limits.check(sizes)]))
 
-    with GitQuestion(root) as git:
+    def about() -> dict[str, Any]:
+        return {
+            "code_root": root,
+            **request.about,
+            "git": git.answer(selection.paths).to_dict(),
+            "selection": {
+                "mode": selection.mode,
+                "code_file_suffixes": list(request.suffixes),
+                "exclude_code_folders": list(request.exclude_folders),
+                "include": _named(request.include),
+                "exclude_directory": _named(request.exclude_directory),
+            },
+            "warnings": [*map(str, selection.warnings), *said],
+        }
 
-        def about() -> dict[str, Any]:
-            return {
-                "code_root": root,
-                **request.about,
-                "git": git.answer().to_dict(),
-                "selection": {
-                    "code_file_suffixes": list(request.suffixes),
-                    "exclude_code_folders": list(request.exclude_folders),
-                },
-                "warnings": [*map(str, selection.warnings), *said],
-            }
-
-        snapshot = take_snapshot(
-            store,
-            os.fsencode(root),
-            selection.paths,
-            output_folder=None if output is None else os.fsencode(output),
-            name=request.folder_name or "code",
-            on_taken="fail" if request.folder_name else "number",
-            link_mode=request.link_mode,
-            pin_name=request.pin_name,
-            info=about,
-            inspect=inspect,
-        )
+    snapshot = take_snapshot(
+        store,
+        os.fsencode(root),
+        selection.paths,
+        output_folder=None if output is None else os.fsencode(output),
+        name=request.folder_name or "code",
+        on_taken="fail" if request.folder_name else "number",
+        link_mode=request.link_mode,
+        pin_name=request.pin_name,
+        info=about,
+        inspect=inspect,
+    )
     return PackedCode(store, location, snapshot, selection, root, made, "".join(said))
+
+
+def require_clean(root: str, git: Provenance) -> None:
+    """Refuse a source tree that is not what its commit says.
+
+    Raises:
+        ConfigError: it differs, or that is not known; names the first files.
+    """
+    hint = "commit what has changed, or set require_clean to False"
+    if git.dirty is None or not git.commit:
+        raise ConfigError(
+            f"whether '{shown(root)}' is as committed is not known, and require_clean is set: "
+            f"{git.note or 'there is no commit yet'}",
+            hint=hint,
+        )
+    if not git.dirty:
+        return
+    names = ", ".join(f"'{shown(file.path)}' ({file.change})" for file in git.differing[:_NAMED])
+    more = git.differing_files - min(_NAMED, len(git.differing))
+    raise ConfigError(
+        f"'{shown(root)}' differs from commit {git.commit[:12]}, and require_clean is set: "
+        + names
+        + (f" and {more:,} more" if more > 0 else ""),
+        hint=hint,
+    )
+
+
+_NAMED = 5
+
+
+def _named(function: Callable[..., Any] | None) -> str | None:
+    """What a user's function is called."""
+    if function is None:
+        return None
+    return str(getattr(function, "__qualname__", type(function).__qualname__))
 
 
 def _select(request: PackRequest, root: str, output: str | None) -> Selection:

@@ -1,21 +1,47 @@
-"""Where a snapshot came from: who packed it, on which host, from which commit.
+"""Where a snapshot came from: from which commit, and what differs from it.
 
-Git is asked while files are selected and copied, so it costs a submission nothing; and for a
-limited time: a slow, a missing or a broken git is noted, never fatal.
+Git is asked while files are selected and copied, so it costs a submission next to nothing; and for
+a limited time: a slow, a missing or a broken git is noted, never fatal.
+
+What is packed differs from the commit in two ways: tracked files that have been changed, and files
+that git does not track at all. The first are asked of ``git status``, without its search for
+untracked files, which would walk the tree a second time, data folders included. The second are the
+selected paths that are not in git's index.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
-from concurrent.futures import Future, ThreadPoolExecutor
+import time
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, BinaryIO
+
+from slurmic.selection.repository import find_repository
 
 GIT_TIMEOUT = 10.0
 """Seconds that git may take for all its answers."""
+
+NAMED_FILES = 100
+"""How many of the files that differ from the commit are named in a record."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A file that is not as the commit has it.
+
+    Attributes:
+        path: relative to the source tree; bytes that are no UTF-8 as lone surrogates.
+        change: "modified", "added" (to git's index, but not committed), "deleted", "conflicting",
+            or "untracked". A submodule is one path.
+    """
+
+    path: str
+    change: str
 
 
 @dataclass(frozen=True)
@@ -25,88 +51,232 @@ class Provenance:
     Attributes:
         commit: the commit that is checked out, 40 or 64 hexadecimal digits; "" if there is none.
         branch: its branch; "" if none is.
-        dirty: whether files differ from the commit; None if that is not known.
+        remote: the URL of the branch's remote, else of "origin", else of the only one there is;
+            without credentials; "" if there is none.
+        dirty: whether files below the source tree differ from the commit, or are packed without
+            being in it; None if that is not known.
+        differing: the first of those files, `NAMED_FILES` at most, by their paths.
+        differing_files: how many there are.
         note: why something is not known; "" if all is.
     """
 
     commit: str = ""
     branch: str = ""
+    remote: str = ""
     dirty: bool | None = None
+    differing: tuple[Difference, ...] = ()
+    differing_files: int = 0
     note: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON values."""
-        return asdict(self)
+        return {**asdict(self), "differing": [asdict(entry) for entry in self.differing]}
 
 
-def ask_git(root: str) -> Provenance:
-    """What git says of the source tree at `root`; never raises."""
-    try:
-        status = _git(root, "status", "--porcelain=v2", "--branch", "--untracked-files=no")
-    except FileNotFoundError:
-        return Provenance(note="git is not installed")
-    except subprocess.TimeoutExpired:
-        return Provenance(note=f"git took more than {GIT_TIMEOUT:.0f} s")
-    except subprocess.CalledProcessError as error:
-        lines = error.stderr.decode(errors="replace").strip().splitlines()
-        return Provenance(note=lines[0] if lines else "not a git repository")
-    except OSError as error:
-        return Provenance(note=f"git cannot be run: {error.strerror}")
-    commit = branch = ""
-    dirty = False
-    for line in status.decode(errors="surrogateescape").splitlines():
-        if line.startswith("# branch.oid "):
-            commit = line.removeprefix("# branch.oid ")
-        elif line.startswith("# branch.head "):
-            branch = line.removeprefix("# branch.head ")
-        elif not line.startswith("#"):
-            dirty = True
-    return Provenance(
-        commit="" if commit == "(initial)" else commit,
-        branch="" if branch == "(detached)" else branch,
-        dirty=dirty,
-    )
+def ask_git(root: str, packed: Iterable[bytes] = ()) -> Provenance:
+    """What git says of the source tree at `root`, of which `packed` are packed; never raises."""
+    with GitQuestion(root) as git:
+        return git.answer(packed)
 
 
-def _git(root: str, *arguments: str) -> bytes:
-    # No optional locks: asking must not write into the user's repository. The environment's
-    # GIT_DIR and its like would lead to another repository.
-    command = ["env", "-u", "GIT_DIR", "-u", "GIT_WORK_TREE", "-u", "GIT_INDEX_FILE"]
-    # A file system monitor would be a daemon that outlives us.
-    command += ["git", "--no-optional-locks", "-c", "core.fsmonitor=false", "-C", root, *arguments]
-    # A session of its own, so that a git that takes too long ends with all that it has started.
-    with subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    ) as process:
-        try:
-            output, errors = process.communicate(timeout=GIT_TIMEOUT)
-        except BaseException:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            raise
-    if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, command, output, errors)
-    return output
+class _NoAnswerError(Exception):
+    """Git did not answer; the text says why."""
 
 
 class GitQuestion:
-    """A question to git that is being answered in another thread; a context manager."""
+    """Questions to git that are being answered by processes of their own; a context manager.
+
+    On leaving, what still runs is ended.
+
+    Args:
+        root: the source tree, absolute.
+    """
 
     def __init__(self, root: str) -> None:
-        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="slurmic-git")
-        self._answer: Future[Provenance] = self._pool.submit(ask_git, root)
+        self._deadline = time.monotonic() + GIT_TIMEOUT
+        self._failure = ""
+        self._asked: dict[str, tuple[subprocess.Popen[bytes], BinaryIO, BinaryIO]] = {}
+        physical = os.path.realpath(os.fsencode(root))
+        # Its own limits to the search for a repository are git's to apply.
+        repository = find_repository(physical, {"GIT_DISCOVERY_ACROSS_FILESYSTEM": "1"})
+        if repository is None:
+            self._failure = "not a git repository"
+            return
+        below = os.path.relpath(physical, repository.top)
+        self._prefix = b"" if below == b"." else below + b"/"
+        try:
+            for name, arguments in _QUESTIONS.items():
+                self._asked[name] = _start(physical, arguments)
+        except FileNotFoundError:
+            self._failure = "git is not installed"
+        except OSError as error:
+            self._failure = f"git cannot be run: {error.strerror}"
 
     def __enter__(self) -> GitQuestion:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(RuntimeError):
-            self._pool.shutdown(wait=False, cancel_futures=True)
+        for process, output, errors in self._asked.values():
+            if process.poll() is None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+            output.close()
+            errors.close()
 
-    def answer(self) -> Provenance:
-        """Wait for the answer: at most as long as git may take."""
-        return self._answer.result()
+    def answer(self, packed: Iterable[bytes] = ()) -> Provenance:
+        """Wait for the answers: at most as long as git may take.
+
+        Args:
+            packed: the paths that are packed, relative to the source tree.
+        """
+        if self._failure:
+            return Provenance(note=self._failure)
+        try:
+            commit, branch, changes = self._status()
+            tracked = set(self._answer("tracked").split(b"\0"))
+            remote = _remote(self._answer("remotes"), branch)
+        except _NoAnswerError as failure:
+            return Provenance(note=str(failure))
+        changes.update((path, "untracked") for path in packed if path not in tracked)
+        return Provenance(
+            commit=commit,
+            branch=branch,
+            remote=remote,
+            dirty=bool(changes),
+            differing=tuple(
+                Difference(os.fsdecode(path), change)
+                for path, change in sorted(changes.items())[:NAMED_FILES]
+            ),
+            differing_files=len(changes),
+        )
+
+    def _answer(self, name: str) -> bytes:
+        process, output, errors = self._asked[name]
+        try:
+            code = process.wait(timeout=max(0.0, self._deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            raise _NoAnswerError(f"git took more than {GIT_TIMEOUT:.0f} s") from None
+        output.seek(0)
+        if code == _NO_SUCH_PROGRAM:
+            raise _NoAnswerError("git is not installed")
+        if code and not (name == "remotes" and code == 1):  # 1: nothing is set
+            errors.seek(0)
+            lines = errors.read(4096).decode(errors="replace").strip().splitlines()
+            raise _NoAnswerError(lines[0] if lines else f"git failed with exit code {code}")
+        return output.read()
+
+    def _status(self) -> tuple[str, str, dict[bytes, str]]:
+        """Commit, branch, and the tracked files below the source tree that have changed."""
+        commit = branch = ""
+        changes: dict[bytes, str] = {}
+        for line in self._answer("status").split(b"\0"):
+            if line.startswith(b"# branch.oid "):
+                commit = line[13:].decode()
+            elif line.startswith(b"# branch.head "):
+                branch = os.fsdecode(line[14:])
+            elif line[:2] in _FIELDS_BEFORE_PATH:
+                # "1 XY sub mH mI mW hH hI path" and, for a conflict, "u XY sub m1 … h3 path".
+                path = line.split(b" ", _FIELDS_BEFORE_PATH[line[:2]])[-1]
+                if path.startswith(self._prefix):
+                    changes[path[len(self._prefix) :]] = _change(line[:1], line[2:4])
+        return (
+            "" if commit == "(initial)" else commit,
+            "" if branch == "(detached)" else branch,
+            changes,
+        )
+
+
+_NO_SUCH_PROGRAM = 127
+"""The exit code of env(1) where there is none."""
+
+_FIELDS_BEFORE_PATH = {b"1 ": 8, b"u ": 10}
+
+_QUESTIONS = {
+    # Paths are relative to the top of the repository here, to the source tree below.
+    "status": (
+        *("status", "--porcelain=v2", "-z", "--branch", "--no-renames"),
+        *("--untracked-files=no", "--ignore-submodules=untracked", "--", "."),
+    ),
+    "tracked": ("ls-files", "-z", "--cached", "--recurse-submodules"),
+    "remotes": ("config", "-z", "--get-regexp", r"^(remote\..*\.url|branch\..*\.remote)$"),
+}
+
+_MISLEADING = (
+    *("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY"),
+    *("GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_NAMESPACE", "GIT_PREFIX", "GIT_LITERAL_PATHSPECS"),
+)
+"""Variables that lead to another repository: a submission from a git hook has them."""
+
+
+def _start(
+    root: bytes, arguments: tuple[str, ...]
+) -> tuple[subprocess.Popen[bytes], BinaryIO, BinaryIO]:
+    # No optional locks: asking must not write into the user's repository. No lazy fetch: nor must
+    # it wait for the network. English, because what git says goes into records.
+    command = ["env", *(f"--unset={name}" for name in _MISLEADING)]
+    command += ["GIT_OPTIONAL_LOCKS=0", "GIT_NO_LAZY_FETCH=1", "LC_ALL=C"]
+    # A file system monitor would be a daemon that outlives us.
+    command += ["git", "-c", "core.fsmonitor=false", "-C", os.fsdecode(root), *arguments]
+    # Not pipes: git would wait for us to empty them, and we are busy.
+    output = os.fdopen(os.memfd_create("git-output"), "r+b")
+    errors = os.fdopen(os.memfd_create("git-errors"), "r+b")
+    try:
+        # A session of its own, so that a git that takes too long ends with all it has started.
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=errors,
+            start_new_session=True,
+        )
+    except BaseException:
+        output.close()
+        errors.close()
+        raise
+    return process, output, errors
+
+
+def _change(kind: bytes, states: bytes) -> str:
+    if kind == b"u":
+        return "conflicting"
+    if b"D" in states:
+        return "deleted"
+    return "added" if states[:1] == b"A" else "modified"
+
+
+def _remote(settings: bytes, branch: str) -> str:
+    """The URL that a branch's remote has, by what ``git config`` lists."""
+    urls: dict[str, str] = {}
+    name = ""
+    for item in os.fsdecode(settings).split("\0"):
+        key, _, value = item.partition("\n")
+        if key == f"branch.{branch}.remote":
+            name = value
+        elif key.startswith("remote.") and key.endswith(".url"):
+            urls.setdefault(key[len("remote.") : -len(".url")], value)
+    only = next(iter(urls.values())) if len(urls) == 1 else ""
+    return without_credentials(urls.get(name) or urls.get("origin") or only)
+
+
+def without_credentials(url: str) -> str:
+    """A remote's URL without what could be a secret in it.
+
+    User name and password go, and so do the query and the fragment; the user name of ssh stays,
+    which is the same for everybody ("git"). A path, and ``git@host:path``, stay as they are.
+    """
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        before, at, after = url.partition("@")
+        # "user:password@host:path" is no way to write it, but somebody may have.
+        return after if at and ":" in before and "/" not in before else url
+    rest = re.split(r"[?#]", rest, maxsplit=1)[0]
+    authority, slash, path = rest.partition("/")
+    if "@" not in authority and re.search(r":(?!\d*$)", authority) and "@" in path:
+        # A password with a slash in it: no port is like that.
+        authority, path = rest.rpartition("@")[0] + "@", rest.rpartition("@")[2]
+        slash = ""
+    user, at, host = authority.rpartition("@")
+    if at and scheme.rpartition("+")[2] == "ssh" and ":" not in user:
+        host = authority
+    return f"{scheme}://{host}{slash}{path}"

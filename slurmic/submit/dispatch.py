@@ -17,7 +17,6 @@ from slurmic.job import FrozenCall, FrozenCode
 from slurmic.job.delayed import DelayedSubmission
 from slurmic.job.paths import interpreter_prefixes
 from slurmic.snapshot import PackedCode, PackRequest, SizeLimits, pack_code
-from slurmic.version import installed_version
 from slurmic_store import StoreError
 
 from .executors import build_executor
@@ -127,11 +126,9 @@ def _request(settings: Settings) -> PackRequest:
         about={
             "job_name": config.job_name,
             "mode": config.mode,
-            "host": environment.host_name(),
-            "user": environment.user_name(),
-            "python": environment.python_version(),
-            "slurmic": installed_version(),
+            **environment.about_process(),
         },
+        require_clean=config.require_clean,
     )
 
 
@@ -155,11 +152,13 @@ def _frozen_code(settings: Settings, packed: PackedCode) -> FrozenCode:
     if lacking:
         shown = ", ".join(f"{module.name} ({module.path})" for module in lacking[:5])
         more = f" and {len(lacking) - 5} more" if len(lacking) > 5 else ""
-        _warn(
+        message = (
             f"this program has imported modules that are not in the snapshot: {shown}{more}; a "
             "job that needs them will fail. Take them out of .gitignore or exclude_code_folders, "
             "or add their ending to code_file_suffixes"
         )
+        packed.later_warnings.append(message)
+        _warn(message)
     return FrozenCode(
         code_root=packed.code_root,
         code_folder=packed.code_folder,

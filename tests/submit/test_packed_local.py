@@ -68,7 +68,19 @@ def test_each_submission_has_a_folder_of_its_own_that_never_changes(
     assert os.path.samefile(output / "code-2" / "a.py", output / "code-3" / "a.py")
     record = json.loads((output / "code-2.json").read_text())
     assert record["id"] == second["snapshot"]
-    assert record["info"]["git"] == {"commit": commit, "branch": "main", "dirty": True, "note": ""}
+    assert record["info"]["git"] == {
+        "commit": commit,
+        "branch": "main",
+        "remote": "",
+        "dirty": True,
+        "differing": [
+            {"path": "a.py", "change": "modified"},
+            {"path": "b.py", "change": "deleted"},
+        ],
+        "differing_files": 2,
+        "note": "",
+    }
+    assert record["info"]["command"][1:] and record["info"]["selection"]["mode"] == "suffix"
     assert len(record["jobs"]) == 1
 
 
