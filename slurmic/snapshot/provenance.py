@@ -19,7 +19,7 @@ import subprocess
 import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import Any, BinaryIO
+from typing import Any
 
 from slurmic.selection.repository import find_repository
 
@@ -84,7 +84,7 @@ class _NoAnswerError(Exception):
 
 
 class GitQuestion:
-    """Questions to git that are being answered by processes of their own; a context manager.
+    """Questions to git that are being answered by a process of their own; a context manager.
 
     On leaving, what still runs is ended.
 
@@ -95,7 +95,7 @@ class GitQuestion:
     def __init__(self, root: str) -> None:
         self._deadline = time.monotonic() + GIT_TIMEOUT
         self._failure = ""
-        self._asked: dict[str, tuple[subprocess.Popen[bytes], BinaryIO, BinaryIO]] = {}
+        self._process: subprocess.Popen[bytes] | None = None
         physical = os.path.realpath(os.fsencode(root))
         # Its own limits to the search for a repository are git's to apply.
         repository = find_repository(physical, {"GIT_DISCOVERY_ACROSS_FILESYSTEM": "1"})
@@ -104,25 +104,36 @@ class GitQuestion:
             return
         below = os.path.relpath(physical, repository.top)
         self._prefix = b"" if below == b"." else below + b"/"
+        # Not pipes: git would wait for us to empty them, and we are busy.
+        self._output = os.fdopen(os.memfd_create("git-output"), "r+b")
+        self._errors = os.fdopen(os.memfd_create("git-errors"), "r+b")
         try:
-            for name, arguments in _QUESTIONS.items():
-                self._asked[name] = _start(physical, arguments)
-        except FileNotFoundError:
-            self._failure = "git is not installed"
+            # A session of its own, so that a git that takes too long ends with all it has started.
+            self._process = subprocess.Popen(
+                ["/bin/sh", "-c", _SCRIPT, "sh", physical],
+                stdin=subprocess.DEVNULL,
+                stdout=self._output,
+                stderr=self._errors,
+                start_new_session=True,
+            )
         except OSError as error:
             self._failure = f"git cannot be run: {error.strerror}"
+            self._output.close()
+            self._errors.close()
 
     def __enter__(self) -> GitQuestion:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for process, output, errors in self._asked.values():
-            if process.poll() is None:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-            output.close()
-            errors.close()
+        process = self._process
+        if process is None:
+            return
+        if process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        self._output.close()
+        self._errors.close()
 
     def answer(self, packed: Iterable[bytes] = ()) -> Provenance:
         """Wait for the answers: at most as long as git may take.
@@ -133,16 +144,16 @@ class GitQuestion:
         if self._failure:
             return Provenance(note=self._failure)
         try:
-            commit, branch, changes = self._status()
-            tracked = set(self._answer("tracked").split(b"\0"))
-            remote = _remote(self._answer("remotes"), branch)
+            status, tracked, remotes = self._answers()
         except _NoAnswerError as failure:
             return Provenance(note=str(failure))
-        changes.update((path, "untracked") for path in packed if path not in tracked)
+        commit, branch, changes = self._parse(status)
+        known = set(tracked)
+        changes.update((path, "untracked") for path in packed if path not in known)
         return Provenance(
             commit=commit,
             branch=branch,
-            remote=remote,
+            remote=_remote(remotes, branch),
             dirty=bool(changes),
             differing=tuple(
                 Difference(os.fsdecode(path), change)
@@ -151,26 +162,33 @@ class GitQuestion:
             differing_files=len(changes),
         )
 
-    def _answer(self, name: str) -> bytes:
-        process, output, errors = self._asked[name]
+    def _answers(self) -> list[list[bytes]]:
+        """What git has said to each question, item by item."""
+        assert self._process is not None
         try:
-            code = process.wait(timeout=max(0.0, self._deadline - time.monotonic()))
+            code = self._process.wait(timeout=max(0.0, self._deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
             raise _NoAnswerError(f"git took more than {GIT_TIMEOUT:.0f} s") from None
-        output.seek(0)
         if code == _NO_SUCH_PROGRAM:
             raise _NoAnswerError("git is not installed")
-        if code and not (name == "remotes" and code == 1):  # 1: nothing is set
-            errors.seek(0)
-            lines = errors.read(4096).decode(errors="replace").strip().splitlines()
+        if code:
+            self._errors.seek(0)
+            lines = self._errors.read(4096).decode(errors="replace").strip().splitlines()
             raise _NoAnswerError(lines[0] if lines else f"git failed with exit code {code}")
-        return output.read()
+        self._output.seek(0)
+        answers: list[list[bytes]] = [[]]
+        for item in self._output.read().split(b"\0")[:-1]:
+            if item == _NEXT:
+                answers.append([])
+            else:
+                answers[-1].append(item)
+        return answers
 
-    def _status(self) -> tuple[str, str, dict[bytes, str]]:
+    def _parse(self, status: Iterable[bytes]) -> tuple[str, str, dict[bytes, str]]:
         """Commit, branch, and the tracked files below the source tree that have changed."""
         commit = branch = ""
         changes: dict[bytes, str] = {}
-        for line in self._answer("status").split(b"\0"):
+        for line in status:
             if line.startswith(b"# branch.oid "):
                 commit = line[13:].decode()
             elif line.startswith(b"# branch.head "):
@@ -188,53 +206,32 @@ class GitQuestion:
 
 
 _NO_SUCH_PROGRAM = 127
-"""The exit code of env(1) where there is none."""
+"""The exit code of a shell for a command that there is not."""
+
+_NEXT = b"//"
+"""Stands between two answers: no path and no setting is like that."""
+
+# One shell, because starting a process costs the submission more than waiting for it.
+# - GIT_DIR and its like lead to another repository: a submission from a git hook has them set.
+# - No optional locks: asking must not write into the user's repository. No lazy fetch: nor must it
+#   wait for the network. No file system monitor: it would be a daemon that outlives us.
+# - Paths are relative to the top of the repository in the first answer, to the source tree in the
+#   second.
+_SCRIPT = r"""
+unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE GIT_COMMON_DIR GIT_OBJECT_DIRECTORY GIT_NAMESPACE
+unset GIT_ALTERNATE_OBJECT_DIRECTORIES GIT_PREFIX GIT_LITERAL_PATHSPECS
+export GIT_OPTIONAL_LOCKS=0 GIT_NO_LAZY_FETCH=1 LC_ALL=C
+cd "$1" || exit
+ask() { git -c core.fsmonitor=false "$@"; }
+ask status --porcelain=v2 -z --branch --no-renames --untracked-files=no \
+    --ignore-submodules=untracked -- . || exit
+printf '//\0'
+ask ls-files -z --cached --recurse-submodules || exit
+printf '//\0'
+ask config -z --get-regexp '^(remote\..*\.url|branch\..*\.remote)$' || [ $? = 1 ]
+"""
 
 _FIELDS_BEFORE_PATH = {b"1 ": 8, b"u ": 10}
-
-_QUESTIONS = {
-    # Paths are relative to the top of the repository here, to the source tree below.
-    "status": (
-        *("status", "--porcelain=v2", "-z", "--branch", "--no-renames"),
-        *("--untracked-files=no", "--ignore-submodules=untracked", "--", "."),
-    ),
-    "tracked": ("ls-files", "-z", "--cached", "--recurse-submodules"),
-    "remotes": ("config", "-z", "--get-regexp", r"^(remote\..*\.url|branch\..*\.remote)$"),
-}
-
-_MISLEADING = (
-    *("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY"),
-    *("GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_NAMESPACE", "GIT_PREFIX", "GIT_LITERAL_PATHSPECS"),
-)
-"""Variables that lead to another repository: a submission from a git hook has them."""
-
-
-def _start(
-    root: bytes, arguments: tuple[str, ...]
-) -> tuple[subprocess.Popen[bytes], BinaryIO, BinaryIO]:
-    # No optional locks: asking must not write into the user's repository. No lazy fetch: nor must
-    # it wait for the network. English, because what git says goes into records.
-    command = ["env", *(f"--unset={name}" for name in _MISLEADING)]
-    command += ["GIT_OPTIONAL_LOCKS=0", "GIT_NO_LAZY_FETCH=1", "LC_ALL=C"]
-    # A file system monitor would be a daemon that outlives us.
-    command += ["git", "-c", "core.fsmonitor=false", "-C", os.fsdecode(root), *arguments]
-    # Not pipes: git would wait for us to empty them, and we are busy.
-    output = os.fdopen(os.memfd_create("git-output"), "r+b")
-    errors = os.fdopen(os.memfd_create("git-errors"), "r+b")
-    try:
-        # A session of its own, so that a git that takes too long ends with all it has started.
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=errors,
-            start_new_session=True,
-        )
-    except BaseException:
-        output.close()
-        errors.close()
-        raise
-    return process, output, errors
 
 
 def _change(kind: bytes, states: bytes) -> str:
@@ -245,12 +242,12 @@ def _change(kind: bytes, states: bytes) -> str:
     return "added" if states[:1] == b"A" else "modified"
 
 
-def _remote(settings: bytes, branch: str) -> str:
+def _remote(settings: Iterable[bytes], branch: str) -> str:
     """The URL that a branch's remote has, by what ``git config`` lists."""
     urls: dict[str, str] = {}
     name = ""
-    for item in os.fsdecode(settings).split("\0"):
-        key, _, value = item.partition("\n")
+    for item in settings:
+        key, _, value = os.fsdecode(item).partition("\n")
         if key == f"branch.{branch}.remote":
             name = value
         elif key.startswith("remote.") and key.endswith(".url"):
