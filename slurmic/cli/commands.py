@@ -38,7 +38,13 @@ GROUPS: dict[str, tuple[Command, ...]] = {
         Command("why", "why:Why", "say which rule decides whether a path is packed"),
         Command("snapshot", "snapshot:Snapshot", "store a snapshot of a source tree"),
     ),
-    "what ran": (Command("ls", "ls:Ls", "list the snapshots, newest first"),),
+    "what ran": (
+        Command("ls", "ls:Ls", "list the snapshots, newest first"),
+        Command("show", "show:Show", "all that is known of a snapshot and its jobs"),
+        Command("diff", "diff:Diff", "compare two snapshots, or one with the working tree"),
+        Command("cat", "cat:Cat", "write a file of a snapshot to standard output"),
+        Command("checkout", "checkout:Checkout", "copy the files of a snapshot into a new folder"),
+    ),
     "space and health": (
         Command("gc", "gc:Gc", "delete what no code folder and no pinned snapshot uses"),
         Command("verify", "verify:Verify", "compare what is stored with its digests; repair it"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -71,6 +71,15 @@ def number(count: int, noun: str) -> str:
 def local_time(seconds: float) -> str:
     """A time for people, in their time zone: "2026-11-22 17:40"."""
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
+
+
+def colours(when: Literal["auto", "always", "never"] = "auto") -> bool:
+    """Whether to colour standard output: on a terminal that can, unless NO_COLOR is set."""
+    if when != "auto":
+        return when == "always"
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return False
+    return sys.stdout.isatty()
 
 
 def console() -> Console:

@@ -7,6 +7,7 @@ FAILED = 1
 USAGE = 2
 INCOMPLETE = 3
 DAMAGED = 4
+DIFFERENT = 5
 INTERRUPTED = 130
 
 TABLE = """\
@@ -14,7 +15,8 @@ exit codes:
   0    done
   1    failed: the message on standard error says what, and what to do; nothing was half-done
   2    wrong usage
-  3    gc: something could not be accounted for, so what it might need was kept
+  3    incomplete: something could not be read. gc keeps all that it might need, ls lists the rest
   4    verify: something is damaged, and could not be (or was not to be) repaired
+  5    diff --exit-code: there are differences
   130  interrupted
 """

@@ -85,15 +85,23 @@ def covers(job: str, wanted: str) -> bool:
     return any(first <= int(task[2]) <= last for first, last in _runs(ranges[2]))
 
 
-def in_short(jobs: Iterable[str]) -> str:
-    """The ids for people: an array once, with the number of its tasks."""
+def in_short(jobs: Iterable[str], at_most: int = 4) -> str:
+    """The ids for people: an array once, with the number of its tasks.
+
+    Args:
+        jobs: ids and ranges.
+        at_most: so many jobs are named, and the others counted.
+    """
     arrays: dict[str, int] = {}
     for job in jobs:
         array = job.partition("_")[0]
         arrays[array] = arrays.get(array, 0) + count(job)
-    return ", ".join(
-        job if tasks == 1 else f"{job} ({tasks:,} tasks)" for job, tasks in arrays.items()
-    )
+    named = [
+        job if tasks == 1 else f"{job} ({tasks:,} tasks)"
+        for job, tasks in list(arrays.items())[:at_most]
+    ]
+    more = [f"and {len(arrays) - at_most:,} more"] if len(arrays) > at_most else []
+    return " ".join([", ".join(named), *more])
 
 
 def _runs(text: str) -> Iterator[tuple[int, int]]:

@@ -14,6 +14,7 @@ prints. ``FORMAT.md``, in the folder above this package, says what lies in a sto
 
 from .buildfolder import BuiltFolder, build_folder
 from .claim import ClaimedName
+from .content import TreeContent, read_tree
 from .digests import digest_of
 from .errors import (
     DamagedError,
@@ -33,6 +34,7 @@ from .liveness import is_superseded
 from .manifest import Tree, TreeEntry, decode_tree
 from .placing import LinkMode
 from .records import (
+    AnchorState,
     SnapshotRecord,
     anchor_state,
     attach_jobs,
@@ -53,6 +55,7 @@ from .snapshot import (
     take_snapshot,
     withdraw_snapshot,
 )
+from .sourcetree import read_source_tree
 from .store import Store
 from .usage import StoreUsage, measure_usage
 from .verify import verify_store
@@ -61,6 +64,7 @@ from .verifyfolder import verify_code_folder
 __all__ = [
     "GRACE",
     "REFRESH_AFTER",
+    "AnchorState",
     "BuiltFolder",
     "ClaimedName",
     "DamagedError",
@@ -84,6 +88,7 @@ __all__ = [
     "StoreOwnerError",
     "StoreUsage",
     "Tree",
+    "TreeContent",
     "TreeEntry",
     "UnknownSnapshotError",
     "VerifyReport",
@@ -99,6 +104,8 @@ __all__ = [
     "plan_gc",
     "read_record",
     "read_records",
+    "read_source_tree",
+    "read_tree",
     "repair_code_folder",
     "repair_store",
     "scan_records",

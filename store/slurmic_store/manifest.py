@@ -60,6 +60,11 @@ class Tree:
     entries: tuple[TreeEntry, ...]
 
     @property
+    def name(self) -> str:
+        """The digest of its canonical encoding: 32 hexadecimal digits. Encodes the tree."""
+        return tree_digest(encode_tree(self.entries))
+
+    @property
     def size(self) -> int:
         """Bytes of content of all files."""
         return sum(entry.size for entry in self.entries if entry.target is None)

@@ -129,12 +129,21 @@ def digest_file(path: bytes, *, dir_fd: int | None = None) -> bytes:
         OSError: it cannot be read.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dir_fd)
-    digest = hasher()
     try:
-        while data := os.read(descriptor, _CHUNK):
-            digest.update(data)
+        return digest_descriptor(descriptor)
     finally:
         os.close(descriptor)
+
+
+def digest_descriptor(descriptor: int) -> bytes:
+    """The digest of an open file, from where it stands to its end.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    digest = hasher()
+    while data := os.read(descriptor, _CHUNK):
+        digest.update(data)
     return digest.digest()
 
 

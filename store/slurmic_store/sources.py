@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from . import files
 from .digests import blob_name, parse_blob_name, sealed_now, split_key
@@ -87,7 +87,7 @@ class Sources:
             OSError: `path` cannot be written.
         """
         tried = set()
-        for candidate in self._candidates(digest):
+        for candidate in self.candidates(digest):
             try:
                 status = os.lstat(candidate)
             except OSError:
@@ -102,7 +102,8 @@ class Sources:
                 return candidate
         return None
 
-    def _candidates(self, digest: bytes) -> Iterable[bytes]:
+    def candidates(self, digest: bytes) -> Iterator[bytes]:
+        """Absolute paths of files that may hold this content, most likely first."""
         store = self._store
         if store is not None:
             folder = os.path.join(store.blobs, os.path.dirname(blob_name(digest, 0)))

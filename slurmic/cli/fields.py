@@ -1,0 +1,94 @@
+"""Labelled lines, and what a record's info says in such."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from .console import console, number, one_line
+from .summary import info_text
+
+Line = tuple[str, str]
+"""A label, or "" to go on with the one above, and what is to be said."""
+
+_NAMED = 10
+
+
+def draw(lines: Iterable[Line]) -> None:
+    """Write labelled lines; those with nothing to say are left out.
+
+    Long ones are not broken, so that paths can be copied.
+    """
+    from rich.text import Text
+
+    out = console()
+    lines = [line for line in lines if line[1]]
+    width = max(len(label) for label, _ in lines) + 2
+    for label, text in lines:
+        out.print(Text.assemble((f"{label:{width}}", "dim"), text), soft_wrap=True)
+
+
+def labelled(label: str, texts: Sequence[str]) -> list[Line]:
+    """Several lines under one label."""
+    return [(label if index == 0 else "", one_line(text)) for index, text in enumerate(texts)]
+
+
+def origin_lines(info: Mapping[str, Any]) -> list[Line]:
+    """Where a snapshot came from, as its record says; what stands there may be anything."""
+    command = info.get("command")
+    words = [str(word) for word in command] if isinstance(command, list) else []
+    versions = [
+        f"{name} {version}"
+        for name, key in (("Python", "python"), ("slurmic", "slurmic"))
+        if (version := info_text(info, key))
+    ]
+    return [
+        ("name", one_line(info_text(info, "job_name"))),
+        ("command", one_line(shlex.join(words))),
+        ("source", one_line(info_text(info, "code_root"))),
+        *_git(_mapping(info.get("git"))),
+        *_selection(_mapping(info.get("selection"))),
+        ("versions", one_line(", ".join(versions))),
+        *labelled("warnings", _strings(info.get("warnings"))),
+    ]
+
+
+def _git(git: Mapping[str, Any]) -> list[Line]:
+    commit, branch = info_text(git, "commit"), info_text(git, "branch")
+    lines = []
+    if commit:
+        dirty = git.get("dirty")
+        state = ", with changes" if dirty is True else ", no changes" if dirty is False else ""
+        lines.append(f"{commit}{f' ({branch})' if branch else ''}{state}")
+    if remote := info_text(git, "remote"):
+        lines.append(f"from {remote}")
+    differing = git.get("differing")
+    named = [_mapping(each) for each in differing] if isinstance(differing, list) else []
+    for each in named[:_NAMED]:
+        lines.append(f"{info_text(each, 'change'):11} {info_text(each, 'path')}")
+    total = git.get("differing_files")
+    if isinstance(total, int) and total > len(named[:_NAMED]):
+        lines.append(f"and {number(total - len(named[:_NAMED]), 'file')} more")
+    if note := info_text(git, "note"):
+        lines.append(note)
+    return labelled("git", lines)
+
+
+def _selection(selection: Mapping[str, Any]) -> list[Line]:
+    suffixes = _strings(selection.get("code_file_suffixes"))
+    excluded = _strings(selection.get("exclude_code_folders"))
+    lines = []
+    if suffixes:
+        lines.append(f"suffixes {' '.join(suffixes)}")
+    if excluded:
+        lines.append(f"excluded folders {' '.join(excluded)}")
+    return labelled("selection", ["; ".join(lines)] if lines else [])
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _strings(value: Any) -> list[str]:
+    return [str(entry) for entry in value] if isinstance(value, list) else []

@@ -1,0 +1,191 @@
+"""slurmic show: all that is known of a snapshot."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from slurmic.snapshot import jobids
+from slurmic_store import SnapshotRecord, pinned_ids
+
+from .console import local_time, number, one_line, size
+from .exits import DONE
+from .fields import Line, draw, labelled, origin_lines
+from .jobstates import JobState, ask_slurm, tasks_by_state
+from .references import Reference, find_snapshot
+from .summary import folder_state, info_text, pin_text, record_as_json
+
+if TYPE_CHECKING:
+    from slurmic.snapshot.references import FoundSnapshot
+
+
+@dataclass
+class Show:
+    """Say all that is known of a snapshot.
+
+    What was packed, from where, by whom, with which warnings; which jobs run from it, and what
+    Slurm says of them; whether its code folder is still there."""
+
+    ref: Reference
+    """the snapshot: see 'slurmic --help'; . is the working tree, as it would be packed now"""
+
+    json: bool = False
+    """one JSON object"""
+
+    store: Annotated[str, tyro.conf.arg(metavar="DIR")] = ""
+    """the store; by default the one that a submission from here would use"""
+
+    def run(self) -> int:
+        """Write it."""
+        from slurmic.snapshot.references import WORKING_TREE
+
+        if self.ref == WORKING_TREE:
+            self._show_working_tree()
+        else:
+            self._show_snapshot(find_snapshot(self.ref, self.store))
+        return DONE
+
+    def _show_snapshot(self, found: FoundSnapshot) -> None:
+        record = found.record
+        pins = {} if found.store is None else pinned_ids(found.store)
+        states, note = ask_slurm(record.jobs) if _went_to_slurm(record) else ([], "")
+        state = folder_state(record)
+        if self.json:
+            values = record_as_json(record, state, pins) | {
+                "placement": record.placement,
+                "store": None if found.store is None else os.fsdecode(found.store.path),
+                "found_at": None if found.folder is None else os.fsdecode(found.folder),
+                "job_states": [asdict(each) for each in states],
+                "slurm_note": note or None,
+            }
+            print(json.dumps(values))
+            return
+        where = one_line(record.code_folder or b"only stored")
+        if state is not None:
+            where += f"  ({_STATES[state]})"
+        draw(
+            [
+                ("snapshot", record.id),
+                ("taken", _taken(record)),
+                *_jobs(record, states, note),
+                ("code", where),
+                *([("", f"found at {one_line(found.folder or b'')}")] if found.was_moved else []),
+                *_content(record.tree, record.files, record.size),
+                *origin_lines(record.info),
+                ("pin", one_line(pin_text(pins, record.id))),
+                ("store", "" if found.store is None else found.store.name),
+            ]
+        )
+
+    def _show_working_tree(self) -> None:
+        from slurmic.snapshot import ask_git
+
+        from .trees import current_tree, newest_first, store_of
+
+        tree = current_tree(self.store)
+        name = tree.tree.name
+        store = store_of(tree.root, self.store)
+        same = [] if store is None else [r for r in newest_first(store) if r.tree == name]
+        info = {
+            "code_root": tree.root,
+            "git": ask_git(tree.root).to_dict(),
+            "selection": {
+                "code_file_suffixes": list(tree.selection.rules.suffixes),
+                "exclude_code_folders": list(tree.selection.rules.exclude_folders),
+            },
+            "warnings": [str(warning) for warning in tree.selection.warnings],
+        }
+        record = SnapshotRecord("", 0.0, name, files=len(tree.entries), size=tree.tree.size)
+        if self.json:
+            print(
+                json.dumps(
+                    record_as_json(record, None, {})
+                    | {"id": None, "created": None, "info": info, "placement": None}
+                    | {"store": None if store is None else os.fsdecode(store.path)}
+                    | {"found_at": None, "job_states": [], "slurm_note": None}
+                )
+            )
+            return
+        draw(
+            [
+                ("working tree", "as it would be packed now"),
+                *_content(name, record.files, record.size),
+                *labelled("same tree", [f"snapshot {r.id}" for r in same[:_NAMED]]),
+                *([("", f"and {len(same) - _NAMED} more")] if len(same) > _NAMED else []),
+                *origin_lines(info),
+            ]
+        )
+
+
+_STATES = {
+    "present": "there",
+    "gone": "gone",
+    "unknown": "cannot be looked for: its filesystem is not mounted here, or does not answer",
+}
+_NAMED = 5
+
+
+def _taken(record: SnapshotRecord) -> str:
+    user, host = info_text(record.info, "user"), info_text(record.info, "host")
+    by = f", by {one_line(user)}" if user else ""
+    on = f" on {one_line(host)}" if host else ""
+    return f"{local_time(record.created)} ({_ago(time.time() - record.created)}){by}{on}"
+
+
+def _ago(seconds: float) -> str:
+    for length, noun in ((86400, "day"), (3600, "hour"), (60, "minute")):
+        if seconds >= length:
+            return f"{number(int(seconds // length), noun)} ago"
+    return "just now" if seconds >= 0 else "in the future: the clocks differ"
+
+
+def _went_to_slurm(record: SnapshotRecord) -> bool:
+    # The jobs of other modes are processes, and their ids are theirs.
+    return info_text(record.info, "mode") in ("", "slurm")
+
+
+def _jobs(record: SnapshotRecord, states: Sequence[JobState], note: str) -> list[Line]:
+    if not record.jobs:
+        return [("jobs", "none")]
+    local = "" if _went_to_slurm(record) else f"  (mode {info_text(record.info, 'mode')})"
+    lines = [("jobs", one_line(jobids.in_short(record.jobs, _NAMED)) + local)]
+    single = {state.job: state for state in states if "_" not in state.job}
+    for array, tasks in tasks_by_state(states).items():
+        if array in single:
+            lines.append(("", f"{array} {_described(single[array])}"))
+            continue
+        for state, jobs in tasks.items():
+            count = sum(map(jobids.count, jobs))
+            named = ", ".join(jobids.compact(jobs)) if state != "COMPLETED" else array
+            lines.append(("", f"{state} {count:,}  {_shortened(one_line(named))}"))
+    if note:
+        lines.append(("", one_line(note)))
+    return lines
+
+
+def _described(state: JobState) -> str:
+    words = [state.state]
+    if state.exit_code not in ("", "0:0"):
+        code, _, signal = state.exit_code.partition(":")
+        words.append(f"by signal {signal}" if signal not in ("", "0") else f"with exit code {code}")
+    if state.nodes:
+        words.append(f"on {state.nodes}")
+    if state.elapsed:
+        words.append(f"after {state.elapsed}" if state.exit_code else f"for {state.elapsed}")
+    if state.state == "PENDING" and state.reason:
+        words.append(f"({state.reason})")
+    return one_line(" ".join(words))
+
+
+def _shortened(text: str, length: int = 60) -> str:
+    return text if len(text) <= length else text[: length - 3] + "..."
+
+
+def _content(tree: str, files: int, total: int) -> list[Line]:
+    return [("tree", f"{tree}  {number(files, 'file')}, {size(total)}")]
