@@ -86,4 +86,10 @@ def console() -> Console:
     """Where tables are drawn: standard output, unwrapped when it is no terminal."""
     from rich.console import Console
 
-    return Console(highlight=False, soft_wrap=False, width=None if sys.stdout.isatty() else 100_000)
+    return Console(
+        highlight=False,
+        soft_wrap=False,
+        width=None if sys.stdout.isatty() else 100_000,
+        # rich's own way with NO_COLOR leaves bold and dim text.
+        color_system="auto" if colours() else None,
+    )

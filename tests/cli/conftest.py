@@ -1,14 +1,23 @@
-"""The command as a user runs it: a process, its two streams, its exit code."""
+"""The command as a user runs it: a process, its two streams, its exit code; or on a terminal."""
 
 from __future__ import annotations
 
+import fcntl
+import os
+import pty
+import re
+import struct
 import subprocess
 import sys
+import termios
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
+
+from slurmic_store import SnapshotRecord, Store
+from slurmic_store.records import write_record
 
 Run = Callable[..., "CompletedProcess[bytes]"]
 
@@ -27,3 +36,96 @@ def run(tmp_path: Path) -> Run:
         )
 
     return command
+
+
+@pytest.fixture
+def terminal(tmp_path: Path) -> Callable[..., str]:
+    """Run ``slurmic`` with standard output on a terminal of so many columns; what it shows."""
+
+    def command(columns: int, *arguments: str | bytes, plain: bool = True) -> str:
+        screen, process_side = pty.openpty()
+        fcntl.ioctl(process_side, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+        environment = {**os.environ, "TERM": "xterm-256color"}
+        environment.pop("COLUMNS", None)
+        environment.pop("NO_COLOR", None)
+        if plain:
+            environment["NO_COLOR"] = "1"
+        with subprocess.Popen(
+            [sys.executable, "-m", "slurmic", *arguments],
+            cwd=tmp_path,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=process_side,
+            stderr=subprocess.DEVNULL,
+        ) as process:
+            os.close(process_side)
+            shown = b""
+            while True:
+                try:
+                    data = os.read(screen, 65536)
+                except OSError:  # that is how a terminal ends
+                    break
+                if not data:
+                    break
+                shown += data
+            process.wait()
+        os.close(screen)
+        return shown.decode().replace("\r\n", "\n")
+
+    return command
+
+
+class Records:
+    """A store in which records are written as a test wants them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.store = Store.open(folder / "store")
+
+    def add(
+        self,
+        snapshot_id: str,
+        created: float,
+        code: str | None = None,
+        *,
+        exists: bool = False,
+        jobs: tuple[str, ...] = (),
+        files: int = 3,
+        size: int = 1234,
+        tree: str = "0123456789abcdef" * 2,
+        info: dict[str, object] | None = None,
+    ) -> SnapshotRecord:
+        """Write a record; `code` is its code folder, below the test's folder."""
+        folder = None if code is None else os.path.join(os.fsencode(self.folder), code.encode())
+        if folder is not None and exists:
+            os.makedirs(folder)
+        record = SnapshotRecord(
+            snapshot_id,
+            created,
+            tree,
+            () if folder is None else (folder,),
+            files=files,
+            size=size,
+            jobs=jobs,
+            info=info or {},
+        )
+        write_record(self.store, record)
+        return record
+
+
+@pytest.fixture
+def records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Records:
+    """A store to write records into; commands find it by themselves, in a fixed time zone."""
+    monkeypatch.setenv("SLURMIC_STORE", str(tmp_path / "store"))
+    monkeypatch.setenv("TZ", "UTC")
+    return Records(tmp_path)
+
+
+def json_fields(section: str) -> set[str]:
+    """The fields that docs/json.md states in the table under a heading."""
+    text = Path(__file__).parents[2].joinpath("docs", "json.md").read_text()
+    body = re.split(rf"^#+ {re.escape(section)}$", text, flags=re.MULTILINE)[1]
+    table = re.split(r"^#+ ", body, flags=re.MULTILINE)[0]
+    fields = set(re.findall(r"^\| `(\w+)` \|", table, flags=re.MULTILINE))
+    assert fields, section
+    return fields
