@@ -47,6 +47,8 @@ GROUPS: dict[str, tuple[Command, ...]] = {
     ),
     "space and health": (
         Command("gc", "gc:Gc", "delete what no code folder and no pinned snapshot uses"),
+        Command("pin", "pin:Pin", "keep a snapshot, whatever becomes of its folder"),
+        Command("unpin", "pin:Unpin", "let gc have a snapshot that was pinned"),
         Command("verify", "verify:Verify", "compare what is stored with its digests; repair it"),
     ),
 }

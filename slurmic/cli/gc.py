@@ -2,27 +2,40 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-from typing import Annotated
+import json
+import os
+import time
+from dataclasses import asdict, dataclass, field
+from typing import Annotated, Any
 
 import tyro
 
-from slurmic.errors import ConfigError
-from slurmic_store import GcPlan, GcStats, plan_gc
+from slurmic.snapshot import jobids
+from slurmic_store import (
+    GcPlan,
+    GcStats,
+    SnapshotRecord,
+    Store,
+    anchor_state,
+    pinned_ids,
+    plan_gc,
+    scan_records,
+)
 
-from .console import number, say, size, warn
+from .console import number, one_line, say, size, warn
+from .durations import duration
 from .exits import DONE, INCOMPLETE
+from .queue import QueueUnknownError, unfinished_jobs, why_unfinished
 from .stores import open_store
-
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 24 * 3600, "w": 7 * 24 * 3600}
 
 
 @dataclass
 class Gc:
     """Delete what no code folder and no pinned snapshot uses any more.
 
-    Safe at any time, also while jobs are submitted and run: jobs never depend on the store."""
+    Safe at any time, also while jobs are submitted and run: jobs never depend on the store. Only
+    the store is cleaned: code folders and results are yours, and are never touched. So to free the
+    space of a run, delete its output folder; then gc lets go what only that run has used."""
 
     store: Annotated[str, tyro.conf.arg(metavar="DIR")] = ""
     """the store; by default the one that a submission from here would use"""
@@ -30,17 +43,39 @@ class Gc:
     dry_run: Annotated[bool, tyro.conf.arg(aliases=["-n"])] = False
     """only say what would be deleted"""
 
+    explain: bool = False
+    """say of each snapshot whether it stays, and why"""
+
     grace: Annotated[str, tyro.conf.arg(metavar="TIME")] = "1h"
     """what is younger stays: 30m, 1h, 2d, or seconds"""
 
+    older_than: Annotated[str, tyro.conf.arg(metavar="TIME")] = ""
+    """also let go snapshots that were taken longer ago than this, whose jobs have all ended, and
+    that are not pinned: 'slurmic ls' forgets them. Their code folders stay as they are, and say
+    themselves what they are ('slurmic show FOLDER'). Jobs are asked of this cluster's Slurm"""
+
+    json: bool = False
+    """one JSON object about it all"""
+
     def run(self) -> int:
         """Plan, and unless it is a dry run, carry the plan out."""
-        plan = plan_gc(open_store(self.store), grace=duration(self.grace))
-        _say_plan(plan)
+        grace = duration(self.grace)
+        older_than = duration(self.older_than) if self.older_than else None
+        store = open_store(self.store)
+        finished = _Finished()
+        if older_than is not None:
+            finished = _find_finished(store, time.time() - older_than)
+        plan = plan_gc(store, grace=grace, finished=finished.ids)
+        plan.problems += finished.problems
+        _say_plan(plan, finished)
+        if self.explain and not self.json:
+            _explain(plan, finished)
         stats = None if self.dry_run else plan.execute()
         for problem in plan.problems:
             warn(problem)
-        if stats is None:
+        if self.json:
+            print(json.dumps(_as_json(plan, stats, finished)))
+        elif stats is None:
             print(
                 f"would delete {number(len(plan.blobs), 'blob')} ({size(plan.size)}), "
                 f"{number(len(plan.trees), 'tree')}, {number(len(plan.dead), 'snapshot')}"
@@ -50,9 +85,62 @@ class Gc:
         return INCOMPLETE if plan.problems else DONE
 
 
-def _say_plan(plan: GcPlan) -> None:
+@dataclass
+class _Finished:
+    """Which snapshots are finished, by --older-than.
+
+    Attributes:
+        ids: of those that are.
+        kept: why others that are old enough are not, by their ids.
+        problems: why that could not be found out.
+    """
+
+    ids: set[str] = field(default_factory=set)
+    kept: dict[str, str] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+
+def _find_finished(store: Store, before: float) -> _Finished:
+    """Snapshots that were taken before this time, and whose jobs have all ended.
+
+    Args:
+        store: the store.
+        before: seconds since the epoch.
+    """
+    finished = _Finished()
+    pins = pinned_ids(store)
+    # Who is damaged is gc's to say; who has no folder needs no permission of ours to go.
+    old = [
+        record
+        for record in scan_records(store)[0]
+        if record.created < before and record.id not in pins and anchor_state(record) == "present"
+    ]
+    # Asked after the records were read: a job that is in a record was known to Slurm before.
+    unfinished: frozenset[str] = frozenset()
+    asked = any(record.jobs and record.info.get("mode") != "local" for record in old)
+    if asked:
+        try:
+            unfinished = unfinished_jobs()
+        except QueueUnknownError as error:
+            finished.problems.append(
+                "whether jobs have ended is not known, so no snapshot is let go for its age alone: "
+                f"{error}"
+            )
+            return finished
+    for record in old:
+        reason = why_unfinished(record, unfinished)
+        if reason:
+            finished.kept[record.id] = reason
+        else:
+            finished.ids.add(record.id)
+    return finished
+
+
+def _say_plan(plan: GcPlan, finished: _Finished) -> None:
     kept = number(len(plan.live), "live snapshot")
     say(f"store {plan.store.name}: {kept}, {number(len(plan.dead), 'snapshot')} to let go")
+    if finished.ids:
+        say(f"{number(len(finished.ids), 'finished snapshot')} among them: their folders stay")
     if plan.linked:
         say(
             f"{number(plan.linked, 'blob')} of no snapshot stay: folders elsewhere still link to "
@@ -60,6 +148,72 @@ def _say_plan(plan: GcPlan) -> None:
         )
     if plan.blocked:
         say("no blob is deleted: see the warnings for what could not be read")
+
+
+def _explain(plan: GcPlan, finished: _Finished) -> None:
+    """One line for each snapshot, then what becomes of the blobs."""
+    known = {record.id: record for record in scan_records(plan.store)[0]}
+    for snapshot_id, reason in sorted(plan.live.items()):
+        if snapshot_id in finished.kept:
+            reason = f"{reason}; {finished.kept[snapshot_id]}"
+        print(f"stays  {_line(snapshot_id, reason, known.get(snapshot_id))}")
+    for record in sorted(plan.dead, key=lambda record: record.id):
+        print(f"goes   {_line(record.id, _why_dead(plan, record), record)}")
+    print(
+        f"blobs: {plan.named:,} needed by snapshots that stay; of no snapshot: "
+        f"{plan.linked:,} stay because folders link to them, {plan.young:,} because they are "
+        f"young, {len(plan.blobs):,} go"
+    )
+
+
+def _line(snapshot_id: str, reason: str, record: SnapshotRecord | None) -> str:
+    jobs = jobids.in_short(record.jobs) if record is not None else ""
+    where = record.code_folder if record is not None else None
+    return one_line(
+        snapshot_id
+        + (f"  job {jobs}" if jobs else "")
+        + f"  {reason}"
+        + (f": {os.fsdecode(where)}" if where is not None else "")
+    )
+
+
+def _why_dead(plan: GcPlan, record: SnapshotRecord) -> str:
+    if record.id in plan.finished:
+        return "its jobs have ended; its code folder stays"
+    if record.code_folder is None:
+        return "not pinned any more, and it has no code folder"
+    if anchor_state(record) == "present":
+        return "its code folder was deleted, and is another snapshot's by now"
+    return "its code folder is gone"
+
+
+def _as_json(plan: GcPlan, stats: GcStats | None, finished: _Finished) -> dict[str, Any]:
+    return {
+        "store": os.fsdecode(plan.store.path),
+        "dry_run": stats is None,
+        "grace": plan.grace,
+        "snapshots": [
+            {"id": snapshot_id, "stays": True, "reason": reason}
+            | {"unfinished": finished.kept.get(snapshot_id)}
+            for snapshot_id, reason in sorted(plan.live.items())
+        ]
+        + [
+            {"id": record.id, "stays": False, "reason": _why_dead(plan, record)}
+            | {"unfinished": None}
+            for record in sorted(plan.dead, key=lambda record: record.id)
+        ],
+        "blobs": {
+            "needed": plan.named,
+            "linked": plan.linked,
+            "young": plan.young,
+            "to_delete": len(plan.blobs),
+            "size_to_delete": plan.size,
+        },
+        "trees_to_delete": len(plan.trees),
+        "blocked": plan.blocked,
+        "problems": plan.problems,
+        "done": None if stats is None else asdict(stats),
+    }
 
 
 def _print_stats(stats: GcStats) -> None:
@@ -71,17 +225,3 @@ def _print_stats(stats: GcStats) -> None:
         say(f"removed {number(stats.leftovers, 'leftover')} of submissions that were killed")
     if stats.restored:
         say(f"put back {number(stats.restored, 'thing')} that had been claimed meanwhile")
-
-
-def duration(text: str) -> float:
-    """Seconds in a text like "90", "30m", "1h", "2d".
-
-    Raises:
-        ConfigError: it is no such text.
-    """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhdw]?)", text.strip())
-    if match is None:
-        raise ConfigError(
-            f"'{text}' is not a length of time", hint="write 90 (seconds), 30m, 1h, 2d or 1w"
-        )
-    return float(match[1]) * _UNITS[match[2] or "s"]

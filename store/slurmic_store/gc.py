@@ -36,11 +36,11 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain
 
 from . import files
-from .digests import age_of, column_of_names, key_name, keys_in, numbers_in
+from .digests import KEY_SIZE, age_of, column_of_names, key_name, keys_in, numbers_in
 from .errors import os_failure
 from .liveness import all_records, is_superseded, named_columns, sharing_a_folder, why_live
 from .pace import paced_map
@@ -55,19 +55,28 @@ GRACE = 3600.0
 """Default grace period in seconds."""
 
 
-def plan_gc(store: Store, *, grace: float = GRACE, now: float | None = None) -> GcPlan:
+def plan_gc(
+    store: Store,
+    *,
+    grace: float = GRACE,
+    now: float | None = None,
+    finished: Iterable[str] = (),
+) -> GcPlan:
     """Find out what nothing uses.
 
     Args:
         store: the store; nothing in it is changed.
         grace: seconds; what is younger stays.
         now: the time to count ages from, in seconds since the epoch; the clock's if None.
+        finished: ids of snapshots whose code folders need the store no more, by the caller's word:
+            such a folder does not keep its record alive. The folder itself, and what is beside it,
+            stay as they are; pins and the grace period count as ever.
 
     Raises:
         StoreError: the store's folders cannot be listed.
     """
     now = time.time() if now is None else now
-    plan = GcPlan(store, grace)
+    plan = GcPlan(store, grace, frozenset(finished))
     try:
         # Before the records: each of them was there before its pin.
         pins = pinned_ids(store)
@@ -98,7 +107,14 @@ def _classify(plan: GcPlan, records: list[SnapshotRecord], now: float) -> set[st
     trees = set()
     for record in records:
         superseded = record.id in sharing and is_superseded(record)
-        reason = why_live(record, pins, now, plan.grace, plan.problems, superseded=superseded)
+        reason = why_live(
+            record,
+            pins,
+            now,
+            plan.grace,
+            plan.problems,
+            superseded=superseded or record.id in plan.finished,
+        )
         if reason:
             plan.live[record.id] = reason
             trees.add(record.tree)
@@ -145,6 +161,7 @@ def _unnamed_blobs(plan: GcPlan, trees: set[str]) -> list[bytes] | None:
     plan.problems += unreadable
     if unreadable:
         return None
+    plan.named = sum(map(len, columns)) // KEY_SIZE - len(unnamed)
     return [
         key
         for column in columns
@@ -166,6 +183,7 @@ def _find_blobs(plan: GcPlan, unnamed: list[bytes], now: float) -> None:
         if status is None:
             continue
         if age_of(status, now) < plan.grace:
+            plan.young += 1
             continue
         if status.st_nlink > 1:
             plan.linked += 1

@@ -45,8 +45,8 @@ def why_live(
         now: seconds since the epoch.
         grace: grace period in seconds.
         problems: gets a sentence if the record stays only because its anchor cannot be looked for.
-        superseded: whether the folder at its anchor is another snapshot's: see
-            :func:`is_superseded`.
+        superseded: whether a folder at its anchor does not count: it is another snapshot's (see
+            :func:`is_superseded`), or it is finished with.
     """
     if record.id in pins:
         return f"pinned '{pins[record.id]}'" if pins[record.id] else "pinned"

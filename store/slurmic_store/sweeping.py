@@ -59,12 +59,15 @@ class GcPlan:
     Attributes:
         store: the store.
         grace: grace period in seconds.
+        finished: ids of snapshots that their code folders do not keep alive.
         live: ids of snapshots that stay, each with the reason.
         dead: records of snapshots that will be let go.
         trees: manifests (names of trees) that nothing references.
         blobs: keys of blobs that nothing references and that no folder links to.
         size: their bytes.
+        named: number of blobs that live snapshots need.
         linked: number of blobs that nothing references but that some folder still links to.
+        young: number of blobs that nothing references but that are younger than the grace period.
         leftovers: abandoned staging folders and temporary files.
         quarantined: paths that an earlier collection, or a repair, has set aside.
         problems: why something could not be accounted for.
@@ -73,12 +76,15 @@ class GcPlan:
 
     store: Store
     grace: float
+    finished: frozenset[str] = frozenset()
     live: dict[str, str] = field(default_factory=dict)
     dead: list[SnapshotRecord] = field(default_factory=list)
     trees: list[str] = field(default_factory=list)
     blobs: list[bytes] = field(default_factory=list)
     size: int = 0
+    named: int = 0
     linked: int = 0
+    young: int = 0
     leftovers: list[bytes] = field(default_factory=list)
     quarantined: list[bytes] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
@@ -204,7 +210,7 @@ class _Run:
             self.plan.problems.append(str(error))
             return None
         pins = pinned_ids(self.store)
-        superseded = is_superseded(record)
+        superseded = is_superseded(record) or record.id in self.plan.finished
         now = time.time()
         alive = why_live(record, pins, now, self.plan.grace, [], superseded=superseded)
         return None if alive else record
@@ -339,8 +345,9 @@ def _remove_claim(record: SnapshotRecord, grace: float) -> None:
             os.rmdir(claim.guard)
         with open(claim.record, "rb") as stream:
             found = SnapshotRecord.from_json(stream.read())
-        # Somebody may have made another snapshot of this name, with another store.
-        if found.id == record.id:
+        # Somebody may have made another snapshot of this name, with another store. And beside a
+        # folder that is finished but still there, its record says what it is.
+        if found.id == record.id and not os.path.lexists(folder):
             claim.release()
 
 

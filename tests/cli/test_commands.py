@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from slurmic.cli.console import number, one_line, safe, size
-from slurmic.cli.gc import duration
+from slurmic.cli.durations import duration
 from slurmic.errors import ConfigError
 
 HOSTILE = b"new\nline\xff \x1b[31m.py"
