@@ -46,6 +46,7 @@ GROUPS: dict[str, tuple[Command, ...]] = {
         Command("checkout", "checkout:Checkout", "copy the files of a snapshot into a new folder"),
     ),
     "space and health": (
+        Command("du", "du:Du", "show what each output folder takes, and what deleting it frees"),
         Command("gc", "gc:Gc", "delete what no code folder and no pinned snapshot uses"),
         Command("pin", "pin:Pin", "keep a snapshot, whatever becomes of its folder"),
         Command("unpin", "pin:Unpin", "let gc have a snapshot that was pinned"),

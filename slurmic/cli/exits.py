@@ -15,7 +15,8 @@ exit codes:
   0    done
   1    failed: the message on standard error says what, and what to do; nothing was half-done
   2    wrong usage
-  3    incomplete: something could not be read. gc keeps all that it might need, ls lists the rest
+  3    incomplete: something could not be read. gc keeps all that it might need, ls and du show
+       the rest
   4    verify: something is damaged, and could not be (or was not to be) repaired
   5    diff --exit-code: there are differences
   130  interrupted

@@ -48,6 +48,7 @@ from .records import (
 )
 from .repair import Repaired, RepairReport, repair_store
 from .repairfolder import repair_code_folder
+from .sharing import StoreSharing, UserUsage, measure_sharing
 from .snapshot import (
     REFRESH_AFTER,
     Snapshot,
@@ -86,11 +87,13 @@ __all__ = [
     "StoreError",
     "StoreFormatError",
     "StoreOwnerError",
+    "StoreSharing",
     "StoreUsage",
     "Tree",
     "TreeContent",
     "TreeEntry",
     "UnknownSnapshotError",
+    "UserUsage",
     "VerifyReport",
     "anchor_state",
     "attach_jobs",
@@ -98,6 +101,7 @@ __all__ = [
     "decode_tree",
     "digest_of",
     "is_superseded",
+    "measure_sharing",
     "measure_usage",
     "pin",
     "pinned_ids",

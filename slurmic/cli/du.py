@@ -1,0 +1,143 @@
+"""slurmic du: what the code of each output folder takes, and what deleting it would free."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import tyro
+
+from slurmic.snapshot import jobids
+from slurmic_store import Store, StoreSharing, UserUsage, measure_sharing, pinned_ids
+
+from .console import console, number, one_line, say, size, warn
+from .exits import DONE, INCOMPLETE
+from .stores import open_store
+
+_BAR = 20
+
+
+@dataclass
+class Du:
+    """Show what the code of each output folder takes on the disk.
+
+    apparent: as if its code folders were copies of their own. shared: of files that other output
+    folders or pinned snapshots have as well; they cost nothing more for being here, too. frees:
+    what comes back if you delete the output folder and run 'slurmic gc'; inodes: how many files and
+    directories fewer your quota counts then. The bar is what it takes now: # its own, - shared.
+
+    Only packed code is counted, not what jobs have written. Sizes are in allocated blocks."""
+
+    store: Annotated[str, tyro.conf.arg(metavar="DIR")] = ""
+    """the store; by default the one that a submission from here would use"""
+
+    all: Annotated[bool, tyro.conf.arg(aliases=["-a"])] = False
+    """show all output folders, not only the 30 that free most"""
+
+    json: bool = False
+    """one JSON object a line: the output folders and pins, then the store"""
+
+    def run(self) -> int:
+        """Write the table; the sum goes to standard error."""
+        store = open_store(self.store)
+        usage = measure_sharing(store)
+        pins = pinned_ids(store)
+        if self.json:
+            for user in usage.users:
+                print(json.dumps(_as_json(user, pins)))
+            print(json.dumps(_store_as_json(store, usage)))
+        else:
+            shown = usage.users if self.all else usage.users[:_MOST]
+            _draw(shown, pins)
+            if len(shown) < len(usage.users):
+                say(f"and {len(usage.users) - len(shown):,} more that free less: --all shows them")
+            _say_sum(store, usage)
+        for problem in usage.problems:
+            warn(problem)
+        return INCOMPLETE if usage.problems else DONE
+
+
+_MOST = 30
+
+
+def _say_sum(store: Store, usage: StoreSharing) -> None:
+    say(
+        f"store {store.name}: {number(usage.blobs, 'blob')}, {size(usage.size)}, for "
+        f"{number(usage.files, 'file')} of {size(usage.apparent_size)} in code folders"
+    )
+    if usage.unused:
+        say(
+            f"{size(usage.unused_size)} in {number(usage.unused, 'blob')} that nothing uses: "
+            "'slurmic gc' frees them"
+        )
+
+
+def _draw(users: list[UserUsage], pins: dict[str, str]) -> None:
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("files", "apparent", "shared", "frees", "inodes"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True, min_width=_BAR)
+    table.add_column("output folder", overflow="fold")
+    most = max((user.own_size + user.shared_size for user in users), default=0)
+    for user in users:
+        table.add_row(
+            f"{user.files:,}",
+            size(user.apparent_size),
+            size(user.shared_size),
+            size(user.own_size),
+            f"{user.own_inodes:,}",
+            _bar(user, most),
+            escape(_named(user, pins)),
+        )
+    console().print(table)
+
+
+def _bar(user: UserUsage, most: int) -> str:
+    """A bar whose length is what it takes, against the one that takes most; for eyes only."""
+    if not most:
+        return ""
+    own = round(_BAR * user.own_size / most)
+    whole = round(_BAR * (user.own_size + user.shared_size) / most)
+    return "#" * own + "-" * (whole - own)
+
+
+def _named(user: UserUsage, pins: dict[str, str]) -> str:
+    if user.output_folder is None:
+        name = one_line(pins.get(user.snapshots[0], ""))
+        return f"pinned {user.snapshots[0]}" + (f" as '{name}'" if name else "")
+    jobs = jobids.in_short(user.jobs)
+    return one_line(user.output_folder) + (f" (job {jobs})" if jobs else "")
+
+
+def _as_json(user: UserUsage, pins: dict[str, str]) -> dict[str, Any]:
+    folder = user.output_folder
+    return {
+        "output_folder": None if folder is None else os.fsdecode(folder),
+        "pin_name": pins.get(user.snapshots[0]) if folder is None else None,
+        "snapshots": user.snapshots,
+        "jobs": user.jobs,
+        "files": user.files,
+        "apparent_size": user.apparent_size,
+        "shared_size": user.shared_size,
+        "own_size": user.own_size,
+        "own_inodes": user.own_inodes,
+    }
+
+
+def _store_as_json(store: Store, usage: StoreSharing) -> dict[str, Any]:
+    return {
+        "store": os.fsdecode(store.path),
+        "blobs": usage.blobs,
+        "size": usage.size,
+        "files": usage.files,
+        "apparent_size": usage.apparent_size,
+        "unused": usage.unused,
+        "unused_size": usage.unused_size,
+        "problems": usage.problems,
+    }
