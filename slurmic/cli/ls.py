@@ -26,8 +26,8 @@ from slurmic_store import (
 )
 
 from .console import console, local_time, number, one_line, say, size, warn
+from .durations import duration
 from .exits import DONE, INCOMPLETE
-from .gc import duration
 from .stores import open_store
 from .summary import folder_state, info_text, is_dirty, pin_text, record_as_json
 
