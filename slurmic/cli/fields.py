@@ -76,14 +76,16 @@ def _git(git: Mapping[str, Any]) -> list[Line]:
 
 
 def _selection(selection: Mapping[str, Any]) -> list[Line]:
-    suffixes = _strings(selection.get("code_file_suffixes"))
-    excluded = _strings(selection.get("exclude_code_folders"))
-    lines = []
-    if suffixes:
-        lines.append(f"suffixes {' '.join(suffixes)}")
-    if excluded:
-        lines.append(f"excluded folders {' '.join(excluded)}")
-    return labelled("selection", ["; ".join(lines)] if lines else [])
+    """What selected the files; a function of the program's takes the place of a setting."""
+    suffixes = " ".join(_strings(selection.get("code_file_suffixes")))
+    excluded = " ".join(_strings(selection.get("exclude_code_folders")))
+    include, exclude = info_text(selection, "include"), info_text(selection, "exclude_directory")
+    parts = [
+        "what git does not ignore" if info_text(selection, "mode") == "gitignore" else "",
+        f"function {include}" if include else suffixes and f"suffixes {suffixes}",
+        f"excluded by function {exclude}" if exclude else excluded and f"not in {excluded}",
+    ]
+    return labelled("selection", ["; ".join(part for part in parts if part)])
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -94,10 +94,13 @@ class Show:
         same = [] if store is None else [r for r in newest_first(store) if r.tree == name]
         info = {
             "code_root": tree.root,
-            "git": ask_git(tree.root).to_dict(),
+            "git": ask_git(tree.root, tree.selection.paths).to_dict(),
             "selection": {
+                "mode": tree.selection.mode,
                 "code_file_suffixes": list(tree.selection.rules.suffixes),
                 "exclude_code_folders": list(tree.selection.rules.exclude_folders),
+                "include": None,
+                "exclude_directory": None,
             },
             "warnings": [str(warning) for warning in tree.selection.warnings],
         }

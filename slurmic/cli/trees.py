@@ -19,6 +19,7 @@ from slurmic_store import (
     snapshot_ids,
 )
 
+from .console import say
 from .references import find_snapshot
 from .stores import open_store
 
@@ -54,7 +55,7 @@ def current_tree(store: str, like: SnapshotRecord | None = None) -> WorkingTree:
     if like is None and opened is not None:
         ours = (r for r in newest_first(opened) if r.info.get("code_root") == root)
         like = next(ours, None)
-    return working_tree(root, like, opened)
+    return _working_tree(root, like, opened)
 
 
 def tree_packed_from(record: SnapshotRecord, store: str) -> WorkingTree:
@@ -75,7 +76,14 @@ def tree_packed_from(record: SnapshotRecord, store: str) -> WorkingTree:
             f"'{shown(root) if isinstance(root, str) else 'not recorded'}'",
             hint="say what to compare with: another snapshot, or '.' for the current folder",
         )
-    return working_tree(root, record, store_of(root, store))
+    return _working_tree(root, record, store_of(root, store))
+
+
+def _working_tree(root: str, like: SnapshotRecord | None, store: Store | None) -> WorkingTree:
+    tree = working_tree(root, like, store)
+    if tree.note:
+        say(f"slurmic: note: {tree.note}")
+    return tree
 
 
 def store_of(folder: str, store: str) -> Store | None:

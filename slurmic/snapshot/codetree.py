@@ -69,10 +69,12 @@ class WorkingTree(CodeTree):
     Attributes:
         selection: what is selected in it.
         like: the snapshot whose settings selected it; None for the default ones.
+        note: what was not as when that was taken, or "".
     """
 
     selection: Selection
     like: SnapshotRecord | None
+    note: str
 
     @property
     def root(self) -> str:
@@ -94,7 +96,7 @@ def snapshot_tree(found: FoundSnapshot) -> CodeTree:
     tree = read_tree(found.record.tree, found.store, folders)
     root = found.record.info.get("code_root")
     roots = (os.fsencode(root),) if isinstance(root, str) else ()
-    content = TreeContent(tree, found.store, folders)
+    content = TreeContent(tree, found.store, folders, roots)
     return CodeTree(f"snapshot {found.record.id}", tree, content.open, folders + roots)
 
 
@@ -126,7 +128,8 @@ def working_tree(root: str, like: SnapshotRecord | None, store: Store | None) ->
             ) from error
 
     label = f"the working tree {shown(selection.root)}"
-    return WorkingTree(label, tree, open_file, (selection.root,), selection, like)
+    note = "" if like is None else _functions_note(like)
+    return WorkingTree(label, tree, open_file, (selection.root,), selection, like, note)
 
 
 def write_folder(tree: CodeTree, entries: Sequence[TreeEntry], folder: bytes) -> None:
@@ -185,6 +188,19 @@ def _rules_like(record: SnapshotRecord | None, root: str) -> SelectionRules:
         suffixes = _strings(settings.get("code_file_suffixes"), suffixes)
         excluded = _strings(settings.get("exclude_code_folders"), excluded)
     return SelectionRules.from_settings(suffixes, excluded, never=never)
+
+
+def _functions_note(record: SnapshotRecord) -> str:
+    settings = record.info.get("selection")
+    keys = ("include", "exclude_directory")
+    names = [settings.get(key) for key in keys] if isinstance(settings, dict) else []
+    called = " and ".join(f"'{name}'" for name in names if name)
+    if not called:
+        return ""
+    return (
+        f"snapshot {record.id} was selected by the function {called} of its program, and the "
+        "working tree by the settings alone: files may seem added or removed that are not"
+    )
 
 
 def _strings(value: Any, default: Sequence[str]) -> Sequence[str]:

@@ -70,12 +70,20 @@ class TreeContent:
         tree: the tree.
         store: where blobs are looked for; None for nowhere.
         folders: code folders that may have the files.
+        roots: source trees that may have them.
     """
 
-    def __init__(self, tree: Tree, store: Store | None, folders: Iterable[bytes] = ()) -> None:
+    def __init__(
+        self,
+        tree: Tree,
+        store: Store | None,
+        folders: Iterable[bytes] = (),
+        roots: Iterable[bytes] = (),
+    ) -> None:
         self.tree = tree
         self._store = store
         self._folders = tuple(folders)
+        self._roots = tuple(roots)
 
     def open(self, entry: TreeEntry) -> BinaryIO:
         """Open a file of the tree for reading; for a symbolic link, its target is the content.
@@ -90,8 +98,8 @@ class TreeContent:
             if stream is not None:
                 return stream
         raise DamagedError(
-            f"the content of '{shown(entry.path)}' is lost: neither the store nor a code folder "
-            "has it",
+            f"the content of '{shown(entry.path)}' is lost: no store, code folder or "
+            "source tree has it",
             path=entry.path,
             digest=entry.digest.hex(),
             hint="'slurmic verify' says what else is missing",
@@ -113,7 +121,7 @@ class TreeContent:
     @cached_property
     def _sources(self) -> Sources:
         blobs = [entry for entry in self.tree.entries if entry.is_blob]
-        sources = Sources(self._store, {entry.digest for entry in blobs})
+        sources = Sources(self._store, {entry.digest for entry in blobs}, self._roots)
         for entry in blobs:
             sources.add_path(entry.digest, entry.path, self._folders)
         return sources

@@ -41,6 +41,8 @@ def test_every_command_writes_the_fields_that_are_documented(
     (listed,) = objects(run("ls", "--json"))
     assert listed.keys() == json_fields("ls")
     assert listed["info"].keys() <= json_fields("info")
+    assert listed["info"]["git"].keys() == json_fields("info: git")
+    assert listed["info"]["selection"].keys() == json_fields("info: selection")
 
     (shown,) = objects(run("show", "out", "--json"))
     assert shown.keys() == json_fields("ls") | json_fields("show")
@@ -48,6 +50,8 @@ def test_every_command_writes_the_fields_that_are_documented(
     (shown,) = objects(run("show", ".", "--json", cwd=project))
     assert shown.keys() == json_fields("ls") | json_fields("show")
     assert shown["info"].keys() <= json_fields("info")
+    assert shown["info"]["git"].keys() == json_fields("info: git")
+    assert shown["info"]["selection"].keys() == json_fields("info: selection")
     assert shown["id"] is None and shown["files"] == 3
 
     changes = objects(run("diff", "out", "--json"))

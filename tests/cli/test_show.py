@@ -40,7 +40,11 @@ INFO = {
         "differing_files": 3,
         "note": "",
     },
-    "selection": {"code_file_suffixes": [".py", ".sh"], "exclude_code_folders": ["wandb"]},
+    "selection": {
+        "mode": "gitignore",
+        "code_file_suffixes": [".py", ".sh"],
+        "exclude_code_folders": ["wandb"],
+    },
     "warnings": ["two files look like secrets: .env"],
 }
 
@@ -58,7 +62,7 @@ git        8f3e21a000000000000000000000000000000000 (main), with changes
            modified    train.py
            untracked   new\\x1b[31m.py
            and 1 file more
-selection  suffixes .py .sh; excluded folders wandb
+selection  what git does not ignore; suffixes .py .sh; not in wandb
 versions   Python 3.12.1, slurmic 0.3.0
 warnings   two files look like secrets: .env
 pin        pinned 'paper'
