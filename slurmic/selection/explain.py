@@ -130,6 +130,7 @@ def explain(
         settings = None
         if tree.repository is not None:
             with GitQuery(tree.root, tree.repository, environ) as git:
+                git.ask_tracked()
                 settings = git.settings()
                 tracked = frozenset(git.tracked())
         above = root_level(tree, settings)

@@ -93,7 +93,7 @@ class GitQuery:
         self._deadline: float | None = None
         self._running: list[_Asked] = []
         self.problem: GitProblem | None = None
-        self._tracked = self._start("ls-files", "-c", "-z")
+        self._tracked: _Asked | None = None
 
     def __enter__(self) -> GitQuery:
         return self
@@ -135,14 +135,18 @@ class GitQuery:
                 return True
         return False
 
+    def ask_tracked(self) -> None:
+        """Start to ask for the tracked files, to be answered beside what the caller does."""
+        # All of them, and not with --ignored: that makes git match each against all patterns,
+        # which takes as long as the walk; what the walk left out is soon told from the rest.
+        self._tracked = self._start("ls-files", "-c", "-z")
+
     def tracked(self) -> list[bytes]:
         """The paths below the root, relative to it, that are in the index.
 
-        Empty if git does not answer (see `problem`). They need not exist any more; those of
-        submodules are directories.
+        Call `ask_tracked` first. Empty if git does not answer (see `problem`). The paths need not
+        exist any more; those of submodules are directories.
         """
-        # All of them, and not with --ignored: that makes git match each against all patterns,
-        # which takes as long as the walk; what the walk left out is soon told from the rest.
         return self._answer(self._tracked, fine=(0,)).split(b"\0")[:-1]
 
     def _start(self, *arguments: str) -> _Asked | None:

@@ -58,9 +58,10 @@ def pattern_lines(content: bytes) -> Iterator[tuple[int, bytes]]:
     for number, line in enumerate(content.split(b"\n"), start=1):
         if not line or line.startswith(b"#"):
             continue
-        text = _without_trailing_spaces(line.removesuffix(b"\r").partition(b"\0")[0])
-        if text:
-            yield number, text
+        if line.endswith((b"\r", b" ")) or b"\0" in line:
+            line = _without_trailing_spaces(line.removesuffix(b"\r").partition(b"\0")[0])
+        if line:
+            yield number, line
 
 
 def _without_trailing_spaces(line: bytes) -> bytes:

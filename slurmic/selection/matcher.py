@@ -14,10 +14,10 @@ first, as git does.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from .ignorefile import pattern_lines
 from .patterns import ANY_DEPTH, ANY_NAME, IgnoreRule, NamePattern, Route, parse_rule
@@ -41,34 +41,41 @@ class _Filter(NamedTuple):
     regexes: tuple[Callable[[bytes], object], ...] = ()
 
     @classmethod
-    def of(cls, patterns: Iterable[NamePattern]) -> _Filter:
-        patterns = tuple(patterns)
-        ends = {end for pattern in patterns for end in pattern.ends}
+    def of(cls, patterns: Sequence[NamePattern]) -> _Filter:
+        if not patterns:
+            return _EMPTY
+        literals: set[bytes] = set()
+        ends: set[bytes] = set()
+        starts: set[bytes] = set()
+        sources: set[bytes] = set()
+        for pattern in patterns:
+            literals.update(pattern.literals)
+            ends.update(pattern.ends)
+            starts.update(pattern.starts)
+            if pattern.regex:
+                sources.add(b"(?:%b)" % pattern.regex)
         extensions = frozenset(end for end in ends if end.rfind(b".") == 0)
-        sources = {pattern.regex for pattern in patterns if pattern.regex}
-        joined = b"|".join(b"(?:%b)" % source for source in sources)
+        joined = b"|".join(sources)
         return cls(
-            frozenset(literal for pattern in patterns for literal in pattern.literals),
+            frozenset(literals),
             extensions,
             tuple(ends - extensions),
-            tuple({start for pattern in patterns for start in pattern.starts}),
+            tuple(starts),
             (re.compile(joined, re.DOTALL).fullmatch,) if joined else (),
         )
 
-    @classmethod
-    def union(cls, filters: Sequence[_Filter]) -> _Filter:
-        if len(filters) == 1:
-            return filters[0]
-        return cls(
-            frozenset().union(*(merged.literals for merged in filters)),
-            frozenset().union(*(merged.extensions for merged in filters)),
-            tuple({end for merged in filters for end in merged.ends}),
-            tuple({start for merged in filters for start in merged.starts}),
-            tuple(regex for merged in filters for regex in merged.regexes),
+    def union(self, other: _Filter) -> _Filter:
+        if self is _EMPTY:
+            return other
+        if other is _EMPTY:
+            return self
+        return _Filter(
+            self.literals | other.literals,
+            self.extensions | other.extensions,
+            (*self.ends, *other.ends),
+            (*self.starts, *other.starts),
+            (*self.regexes, *other.regexes),
         )
-
-    def __bool__(self) -> bool:
-        return any(self[:])
 
     def hits(self, name: bytes) -> bool:
         return not self.missed([name])
@@ -76,6 +83,8 @@ class _Filter(NamedTuple):
     def missed(self, names: list[bytes]) -> list[bytes]:
         """Those of `names` that are not hit."""
         literals, extensions, ends, starts, regexes = self
+        if self is _EMPTY:
+            return names
         names = [
             name
             for name in names
@@ -90,34 +99,49 @@ class _Filter(NamedTuple):
         return names
 
 
-@dataclass(frozen=True)
+_EMPTY: Final = _Filter()
+
+
 class _NameRules:
-    """Rules that look at the name alone, in ascending order of rank."""
+    """Rules that look at the name alone, in ascending order of rank.
 
-    rules: tuple[tuple[IgnoreRule, NamePattern], ...]
+    The filters are those of the rules and of all `outer` ones.
+    """
 
-    def _filter(self, *, negated: bool, for_files: bool) -> _Filter:
+    def __init__(
+        self, rules: Sequence[tuple[IgnoreRule, NamePattern]], outer: _NameRules | None = None
+    ) -> None:
+        self.rules = rules
+        self._outer = outer
+
+    def _own(self, *, negated: bool, for_files: bool) -> _Filter:
         return _Filter.of(
-            pattern
-            for rule, pattern in self.rules
-            if rule.negated is negated and not (for_files and rule.directory_only)
+            [
+                pattern
+                for rule, pattern in self.rules
+                if rule.negated is negated and not (for_files and rule.directory_only)
+            ]
         )
 
     @cached_property
     def ignoring_files(self) -> _Filter:
-        return self._filter(negated=False, for_files=True)
+        own = self._own(negated=False, for_files=True)
+        return own if self._outer is None else own.union(self._outer.ignoring_files)
 
     @cached_property
     def ignoring_directories(self) -> _Filter:
-        return self._filter(negated=False, for_files=False)
+        own = self._own(negated=False, for_files=False)
+        return own if self._outer is None else own.union(self._outer.ignoring_directories)
 
     @cached_property
     def including_files(self) -> _Filter:
-        return self._filter(negated=True, for_files=True)
+        own = self._own(negated=True, for_files=True)
+        return own if self._outer is None else own.union(self._outer.including_files)
 
     @cached_property
     def including_directories(self) -> _Filter:
-        return self._filter(negated=True, for_files=False)
+        own = self._own(negated=True, for_files=False)
+        return own if self._outer is None else own.union(self._outer.including_directories)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -141,7 +165,13 @@ def _reachable(routed: _Routed, step: int) -> Iterable[_Position]:
 
 
 class _Scope:
-    """What all directories share that are below the same ignore files: name rules and levels."""
+    """What all directories share that are below the same ignore files: name rules and levels.
+
+    Attributes:
+        blocks: the name rules, a block for each file; the filters of the last one cover all.
+        next_rank: that the next rule gets.
+        fold: match without regard to case.
+    """
 
     def __init__(self, blocks: tuple[_NameRules, ...], next_rank: int, fold: bool) -> None:
         self.blocks = blocks
@@ -163,13 +193,15 @@ class Level:
         self._scope = scope
         #: In ascending order of rank, as the rules of a block must be.
         self._positions = positions
-        self._entered: dict[bytes, Level | None] = {}
-        here = tuple(
+        here = [
             (routed.rule, ANY_NAME if routed.route[step] is ANY_DEPTH else routed.route[step])
             for routed, step in positions
             if step + 1 == len(routed.route)
-        )
+        ]
         self._blocks = (*scope.blocks, _NameRules(here)) if here else scope.blocks
+        #: Blocks whose filters cover all rules.
+        self._covering = (*scope.blocks[-1:], *self._blocks[len(scope.blocks) :])
+        self._moved: dict[tuple[_Position, ...], Level] = {}
 
     @staticmethod
     def top(*, fold: bool) -> Level:
@@ -189,10 +221,8 @@ class Level:
         """
         scope = self._scope
         rules = [
-            parse_rule(
-                text, source=source, line=line, rank=scope.next_rank + index, fold=scope.fold
-            )
-            for index, (line, text) in enumerate(pattern_lines(content))
+            parse_rule(text, source=source, line=line, rank=rank, fold=scope.fold)
+            for rank, (line, text) in enumerate(pattern_lines(content), scope.next_rank)
         ]
         by_name: list[tuple[IgnoreRule, NamePattern]] = []
         positions = list(self._positions)
@@ -202,24 +232,10 @@ class Level:
                     by_name.append((rule, route[1]))
                 else:
                     positions.extend(_reachable(_Routed(rule, route), 0))
-        blocks = (*scope.blocks, _NameRules(tuple(by_name))) if by_name else scope.blocks
+        blocks = scope.blocks
+        if by_name:
+            blocks = (*blocks, _NameRules(by_name, blocks[-1] if blocks else None))
         return _Scope(blocks, scope.next_rank + len(rules), scope.fold).level(tuple(positions))
-
-    @cached_property
-    def _ignoring_files(self) -> _Filter:
-        return _Filter.union([block.ignoring_files for block in self._blocks])
-
-    @cached_property
-    def _ignoring_directories(self) -> _Filter:
-        return _Filter.union([block.ignoring_directories for block in self._blocks])
-
-    @cached_property
-    def _including_files(self) -> _Filter:
-        return _Filter.union([block.including_files for block in self._blocks])
-
-    @cached_property
-    def _including_directories(self) -> _Filter:
-        return _Filter.union([block.including_directories for block in self._blocks])
 
     def kept_files(self, names: list[bytes]) -> list[bytes]:
         """Those of `names`, files or links in this directory, that are not ignored.
@@ -228,8 +244,12 @@ class Level:
         """
         if self._scope.fold:
             return [name for name in names if not self._ignored(name, directory=False)]
-        kept = self._ignoring_files.missed(names)
-        if len(kept) < len(names) and self._including_files:
+        kept = names
+        for block in self._covering:
+            kept = block.ignoring_files.missed(kept)
+        if len(kept) < len(names) and any(
+            block.including_files is not _EMPTY for block in self._covering
+        ):
             hit = set(names).difference(kept)
             kept += [name for name in hit if not self._ignored(name, directory=False)]
         return kept
@@ -239,13 +259,22 @@ class Level:
 
         Its own .gitignore is not in it yet (see `with_file`).
         """
-        try:
-            return self._entered[name]
-        except KeyError:
-            pass
-        level = None if self._ignored(name, directory=True) else self._descend(name)
-        self._entered[name] = level
-        return level
+        return None if self._ignored(name, directory=True) else self._descend(name)
+
+    def enter_all(self, names: list[bytes]) -> Iterator[tuple[bytes, Level | None]]:
+        """`enter` for several directories, in no particular order."""
+        kept = [] if self._scope.fold else names
+        for block in self._covering:
+            kept = block.ignoring_directories.missed(kept)
+        unmoved = self._advancing.missed(kept) if self._waiting else kept
+        for name in unmoved:
+            yield name, self._default
+        if len(unmoved) < len(kept):
+            for name in set(kept).difference(unmoved):
+                yield name, self._descend(name)
+        if len(kept) < len(names):
+            for name in set(names).difference(kept):
+                yield name, self.enter(name)
 
     def deciding_rule(self, name: bytes, *, directory: bool) -> IgnoreRule | None:
         """The rule that decides about the entry `name` of this directory, or None."""
@@ -265,26 +294,37 @@ class Level:
 
     def _ignored(self, name: bytes, *, directory: bool) -> bool:
         folded = name.lower() if self._scope.fold else name
-        if not (self._ignoring_directories if directory else self._ignoring_files).hits(folded):
+        blocks = self._covering
+        if not any(
+            (block.ignoring_directories if directory else block.ignoring_files).hits(folded)
+            for block in blocks
+        ):
             return False
-        if not (self._including_directories if directory else self._including_files).hits(folded):
+        if not any(
+            (block.including_directories if directory else block.including_files).hits(folded)
+            for block in blocks
+        ):
             return True
         rule = self.deciding_rule(name, directory=directory)
         return rule is not None and not rule.negated
 
     def _descend(self, name: bytes) -> Level:
-        if not self._positions:
-            return self
+        if not self._waiting:
+            return self._default
         if self._scope.fold:
             name = name.lower()
-        advanced: list[_Position] = []
+        advanced: tuple[_Position, ...] = ()
         for pattern, routed, step in self._waiting:
             if pattern.matches(name):
-                advanced.extend(_reachable(routed, step + 1))
+                advanced = (*advanced, *_reachable(routed, step + 1))
         if not advanced:
             return self._default
-        positions = dict.fromkeys((*self._lasting, *advanced))
-        return self._scope.level(tuple(sorted(positions, key=lambda item: item[0].rule.rank)))
+        level = self._moved.get(advanced)
+        if level is None:
+            positions = dict.fromkeys((*self._lasting, *advanced))
+            level = self._scope.level(tuple(sorted(positions, key=lambda item: item[0].rule.rank)))
+            self._moved[advanced] = level
+        return level
 
     @cached_property
     def _lasting(self) -> tuple[_Position, ...]:
@@ -303,6 +343,11 @@ class Level:
             for routed, step in self._positions
             if step + 1 < len(routed.route) and routed.route[step] is not ANY_DEPTH
         ]
+
+    @cached_property
+    def _advancing(self) -> _Filter:
+        """What hits the names of directories that advance a position."""
+        return _Filter.of([pattern for pattern, _, _ in self._waiting])
 
     @cached_property
     def _default(self) -> Level:

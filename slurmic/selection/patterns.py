@@ -26,11 +26,12 @@ import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 SLASH: Final = ord("/")
 STAR: Final = ord("*")
 BACKSLASH: Final = ord("\\")
+EXCLAMATION: Final = ord("!")
 GLOB_SPECIAL: Final = frozenset(b"*?[\\")
 _special: Final = re.compile(rb"[*?\[\\]").search
 
@@ -62,8 +63,7 @@ _CLASSES: Final = {
 _group_numbers = itertools.count()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class NamePattern:
+class NamePattern(NamedTuple):
     """What one name must look like; exactly one of the fields is filled.
 
     Attributes:
@@ -93,8 +93,7 @@ ANY_NAME: Final = NamePattern(ends=(b"",))
 Route = tuple[NamePattern, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class IgnoreRule:
+class IgnoreRule(NamedTuple):
     """One effective line of an ignore file.
 
     Attributes:
@@ -126,22 +125,13 @@ def parse_rule(text: bytes, *, source: bytes, line: int, rank: int, fold: bool) 
         fold: match without regard to (ASCII) case, as under ``core.ignoreCase``; the names to be
             matched must then be given in lower case.
     """
-    body = text
-    negated = body.startswith(b"!")
-    if negated:
-        body = body[1:]
+    negated = text[0] == EXCLAMATION
+    body = text[1:] if negated else text
     directory_only = body.endswith(b"/")
     if directory_only:
         body = body[:-1]
-    return IgnoreRule(
-        source=source,
-        line=line,
-        text=text,
-        negated=negated,
-        directory_only=directory_only,
-        routes=tuple(_routes(body, fold)),
-        rank=rank,
-    )
+    routes = _routes(body, fold)
+    return IgnoreRule(source, line, text, negated, directory_only, routes, rank)
 
 
 # A pattern is first read into tokens: a byte, a set of bytes, or a run of stars.
@@ -165,33 +155,33 @@ class _UnmatchableError(Exception):
     """A pattern that git accepts and that matches nothing."""
 
 
-def _routes(body: bytes, fold: bool) -> Iterator[Route]:
+def _routes(body: bytes, fold: bool) -> tuple[Route, ...]:
     anchored = SLASH in body
-    if _special(body, 1 if body.startswith(b"*") and not anchored else 0) is None:
+    starred = not anchored and body.startswith(b"*")
+    if _special(body, 1 if starred else 0) is None:
         # Nearly all lines: a plain name or path, or a star and a plain ending.
-        yield from _plain_route(body.lower() if fold else body, anchored)
-        return
+        if fold:
+            body = body.lower()
+        if starred:
+            return ((ANY_DEPTH, NamePattern(ends=(body[1:],))),)
+        if not anchored:
+            return ((ANY_DEPTH, NamePattern((body,))),) if body else ()
+        segments = body.removeprefix(b"/").split(b"/")
+        if not all(segments):
+            return ()
+        return (tuple([NamePattern((segment,)) for segment in segments]),)
     try:
         tokens = list(_tokens(body[1:] if body.startswith(b"/") else body, anchored, fold))
     except _UnmatchableError:
-        return
+        return ()
+    routes: list[Route] = []
     for variant in _variants(tokens):
         try:
             steps = tuple(_steps(variant))
         except _UnmatchableError:
             continue
-        yield steps if anchored else (ANY_DEPTH, *steps)
-
-
-def _plain_route(body: bytes, anchored: bool) -> Iterator[Route]:
-    if anchored:
-        segments = body.removeprefix(b"/").split(b"/")
-        if all(segments):
-            yield tuple(NamePattern(literals=(segment,)) for segment in segments)
-    elif body.startswith(b"*"):
-        yield (ANY_DEPTH, NamePattern(ends=(body[1:],)))
-    elif body:
-        yield (ANY_DEPTH, NamePattern(literals=(body,)))
+        routes.append(steps if anchored else (ANY_DEPTH, *steps))
+    return tuple(routes)
 
 
 def _tokens(body: bytes, anchored: bool, fold: bool) -> Iterator[_Token]:

@@ -21,6 +21,7 @@ from .warnings import (
     SelectionWarning,
     folder_warnings,
     link_warnings,
+    range_below,
     secret_warnings,
     unreadable_warnings,
 )
@@ -94,8 +95,10 @@ def select(
         else:
             with GitQuery(path, tree.repository, environ) as git:
                 above = root_level(tree, git.settings())
-                walked = walk(path, rules, above.level, tree.prefix)
-                tracked = git.tracked()
+                walked = walk(path, rules, above.level, tree.prefix, git.ask_tracked)
+                # Where nothing was ignored, the index cannot change anything.
+                if walked.doubtful:
+                    tracked = git.tracked()
                 problem = git.problem
     except OSError as error:
         raise SelectionError(
@@ -146,8 +149,8 @@ def _add_tracked(
     """
     barriers = Barriers(root, rules)
     added: list[bytes] = []
-    for path in set(tracked).difference(walked.paths):
-        if barriers.above(path) is not None:
+    for path in _at_or_below(walked.doubtful, sorted(tracked)):
+        if _contains(walked.paths, path) or barriers.above(path) is not None:
             continue
         try:
             mode = os.lstat(os.path.join(root, path)).st_mode
@@ -162,14 +165,28 @@ def _add_tracked(
         walked.paths.sort()
 
 
+def _at_or_below(places: Iterable[bytes], paths: Sequence[bytes]) -> set[bytes]:
+    """Those of `paths`, which are sorted, that are one of `places` or below one."""
+    chosen: set[bytes] = set()
+    for place in places:
+        if not place:
+            return set(paths)
+        if _contains(paths, place):
+            chosen.add(place)
+        first, end = range_below(paths, place)
+        chosen.update(paths[first:end])
+    return chosen
+
+
+def _contains(paths: Sequence[bytes], path: bytes) -> bool:
+    """Whether `path` is among `paths`, which are sorted."""
+    index = bisect_left(paths, path)
+    return index < len(paths) and paths[index] == path
+
+
 def _selected(candidates: Iterable[bytes], paths: Sequence[bytes]) -> list[bytes]:
     """Those of `candidates` that are in `paths`, which is sorted; sorted, each once."""
-    chosen = []
-    for path in sorted(set(candidates)):
-        index = bisect_left(paths, path)
-        if index < len(paths) and paths[index] == path:
-            chosen.append(path)
-    return chosen
+    return [path for path in sorted(set(candidates)) if _contains(paths, path)]
 
 
 def _warnings(

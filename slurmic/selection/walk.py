@@ -2,14 +2,19 @@
 
 Directories that cannot contribute are never entered. A file is tested for its suffix first, since
 that settles it; what no suffix takes in directories that are not ignored is collected, and decided
-in one go for each :class:`Level`. Below an ignored directory only the suffix counts, no .gitignore
-is read, and if there is no suffix to look for it is not entered at all.
+in batches. Below an ignored directory only the suffix counts, no .gitignore is read, and if there
+is no suffix to look for it is not entered at all.
+
+Listing the directories takes most of the time, so what is done for each file must be next to
+nothing. In all directories of a *zone* git's verdict on a name is the same; a zone remembers names
+that are packed, and a directory without subfolders, all of whose names are remembered, is done
+after a single comparison of sets.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -52,11 +57,18 @@ SECRET_NAMES: Final = frozenset(
 )
 SECRET_ENDINGS: Final = frozenset({b".env", b".jks", b".key", b".p12", b".pem", b".pfx"})
 
-#: In a directory with more files than this that no suffix takes, what is ignored is dropped at
-#: once, so that a million ignored files of data are never held together.
-MANY: Final = 1000
+#: So many names are decided at a time, at most. More would save nothing, and the names of a
+#: million ignored files of data should never be held together.
+BATCH_AT_MOST: Final = 1000
+BATCH_AT_FIRST: Final = 16
 
-# One lookup per file tells whether its name means anything to the walk itself.
+#: So many names a zone remembers, at most; in a tree where names repeat they are soon all there.
+REMEMBERED_AT_MOST: Final = 1000
+
+#: Above this, ignored paths are not held one by one any more.
+DOUBTFUL_AT_MOST: Final = 10_000
+
+# Names that mean something to the walk itself; never remembered.
 _NOTED: Final = frozenset({GITIGNORE, GIT_DIRECTORY, ENVIRONMENT_MARKER, *MARKERS, *SECRET_NAMES})
 
 
@@ -68,7 +80,9 @@ class Walked:
         paths: selected files and links, sorted by their bytes.
         links: links that were come by, selected or not.
         suspects: files that look like secrets by their names, selected or not.
-        ignored: directories that are ignored, and were entered for files to add back.
+        ignored: directories that are ignored, the topmost ones only.
+        doubtful: where files may have been left out that are in git's index: ignored files and
+            directories, and directories that could not be listed. b"" means everywhere.
         environments: directories that hold a Python virtual environment.
         unreadable: directories that could not be listed.
         unreadable_rules: .gitignore files that could not be read.
@@ -78,40 +92,44 @@ class Walked:
     links: list[bytes] = field(default_factory=list)
     suspects: list[bytes] = field(default_factory=list)
     ignored: list[bytes] = field(default_factory=list)
+    doubtful: list[bytes] = field(default_factory=list)
     environments: list[bytes] = field(default_factory=list)
     unreadable: list[tuple[bytes, OSError]] = field(default_factory=list)
     unreadable_rules: list[bytes] = field(default_factory=list)
 
 
-# Files whose names end with a suffix, the other files but those noted, files whose names mean
-# something to the walk itself, folders, links. (Plain, because a named tuple per directory shows.)
-_Listing = tuple[list[bytes], list[bytes], list[bytes], list[bytes], list[bytes]]
+class _Zone:
+    """Directories in which git's verdict on a name is the same.
+
+    Attributes:
+        level: what is ignored in them; None for those below an ignored directory, where only the
+            suffixes count.
+        directories: those yet to be listed, with a slash at the end.
+        packed: names of files that are packed; not all of them.
+        folders: the zones that folders of these names are in; not all of them.
+        names, paths: files and links yet to be decided.
+        batch: how many of them are waited for.
+    """
+
+    __slots__ = ("batch", "directories", "folders", "level", "names", "packed", "paths")
+
+    def __init__(self, level: Level | None) -> None:
+        self.level = level
+        self.directories: list[bytes] = []
+        self.packed: set[bytes] = set()
+        self.folders: dict[bytes, _Zone] = {}
+        self.names: list[bytes] = []
+        self.paths: list[bytes] = []
+        self.batch = BATCH_AT_FIRST
 
 
-def _list(path: bytes, endings: tuple[bytes, ...]) -> _Listing:
-    matching: list[bytes] = []
-    others: list[bytes] = []
-    noted: list[bytes] = []
-    folders: list[bytes] = []
-    links: list[bytes] = []
-    with os.scandir(path) as entries:
-        for entry in entries:
-            name = entry.name
-            if entry.is_file(follow_symlinks=False):
-                if name in _NOTED:
-                    noted.append(name)
-                elif name.endswith(endings):
-                    matching.append(name)
-                else:
-                    others.append(name)
-            elif entry.is_dir(follow_symlinks=False):
-                folders.append(name)
-            elif entry.is_symlink():
-                links.append(name)
-    return matching, others, noted, folders, links
-
-
-def walk(root: bytes, rules: SelectionRules, level: Level | None, prefix: bytes = b"") -> Walked:
+def walk(
+    root: bytes,
+    rules: SelectionRules,
+    level: Level | None,
+    prefix: bytes = b"",
+    on_doubt: Callable[[], None] = lambda: None,
+) -> Walked:
     """Select the files below `root`, but for what git's index says.
 
     Args:
@@ -121,100 +139,253 @@ def walk(root: bytes, rules: SelectionRules, level: Level | None, prefix: bytes 
             suffixes count (there is no .gitignore, or git ignores `root` itself).
         prefix: path from the top of the repository to `root`, with a slash at its end unless
             empty; for the names of ignore files.
+        on_doubt: called as soon as the first entry is put into `Walked.doubtful`.
 
     Raises:
         OSError: `root` itself cannot be listed.
     """
-    walked = Walked()
-    base = root if root.endswith(b"/") else root + b"/"
-    endings = () if rules.include else rules.endings
-    adds_back = bool(endings) or rules.include is not None
-    matches = further_suffix_test(root, rules)
-    excluded = directory_test(root, rules)
-    literal_folders = rules.literal_folders
-    # Names and paths that no suffix takes, by level: git's verdict on a name is the same in all
-    # directories of a level, so it is asked for once.
-    undecided: dict[Level, tuple[list[bytes], list[bytes]]] = {}
-    stack: list[tuple[bytes, Level | None]] = [(b"", level)]
-    while stack:
-        directory, level = stack.pop()
-        try:
-            taken, others, noted, folders, links = _list(base + directory, endings)
-        except (FileNotFoundError, NotADirectoryError):
-            if not directory:
-                raise
-            continue  # removed while we walk
-        except OSError as error:
-            if not directory:
-                raise
-            walked.unreadable.append((directory[:-1], error))
-            continue
+    return _Walk(root, rules, prefix, on_doubt).run(level)
 
-        if noted:
-            if directory and mark_of(base + directory, frozenset(noted)):
-                continue
-            if level is not None and GITIGNORE in noted:
-                path = directory + GITIGNORE
-                level, readable = with_ignore_file(level, base + path, prefix + path)
-                if not readable:
-                    walked.unreadable_rules.append(path)
-            if ENVIRONMENT_MARKER in noted:
-                walked.environments.append(directory[:-1])
-            for name in noted:
-                if name != GIT_DIRECTORY:
-                    (taken if name.endswith(endings) else others).append(name)
-                if name in SECRET_NAMES:
-                    walked.suspects.append(directory + name)
-        if folders:
+
+class _Walk:
+    """One walk; see `walk` for the arguments."""
+
+    def __init__(
+        self, root: bytes, rules: SelectionRules, prefix: bytes, on_doubt: Callable[[], None]
+    ) -> None:
+        self._walked = Walked()
+        self._base = root if root.endswith(b"/") else root + b"/"
+        self._prefix = prefix
+        self._on_doubt = on_doubt
+        self._endings = () if rules.include else rules.endings
+        self._adds_back = bool(self._endings) or rules.include is not None
+        self._matches = further_suffix_test(root, rules)
+        self._excluded = directory_test(root, rules)
+        self._literal_folders = rules.literal_folders
+        self._literal_names = frozenset(map(os.path.basename, rules.literal_folders))
+        self._zones: dict[Level | None, _Zone] = {}
+        #: Zones with directories to be listed.
+        self._queue: list[_Zone] = []
+
+    def run(self, level: Level | None) -> Walked:
+        """Walk the tree, `level` being that of its root."""
+        walked = self._walked
+        base, paths, scandir = self._base, walked.paths, os.scandir
+        top = self._zone(level)
+        top.directories.append(b"")
+        self._queue.append(top)
+        if level is None:
+            self._doubt([b""])
+        while self._queue:
+            zone = self._queue.pop()
+            directories, packed = zone.directories, zone.packed
+            while directories:
+                directory = directories.pop()
+                try:
+                    # Exhausting it closes it.
+                    entries = list(scandir(base + directory))
+                except OSError as error:
+                    self._unlisted(directory, error)
+                    continue
+                names = [entry.name for entry in entries if entry.is_file(follow_symlinks=False)]
+                if len(names) == len(entries) and packed.issuperset(names):
+                    paths += [directory + name for name in names]
+                else:
+                    self._look_closer(zone, directory, entries, names)
+        for zone in self._zones.values():
+            self._decide(zone)
+        walked.paths.sort()
+        return walked
+
+    def _zone(self, level: Level | None) -> _Zone:
+        zone = self._zones.get(level)
+        if zone is None:
+            zone = self._zones[level] = _Zone(level)
+        return zone
+
+    def _unlisted(self, directory: bytes, error: OSError) -> None:
+        if not directory:
+            raise error
+        if not isinstance(error, (FileNotFoundError, NotADirectoryError)):  # removed meanwhile
+            self._walked.unreadable.append((directory[:-1], error))
+            self._doubt([directory[:-1]])
+
+    def _doubt(self, paths: list[bytes]) -> None:
+        doubtful = self._walked.doubtful
+        if not doubtful:
+            self._on_doubt()
+        if len(doubtful) + len(paths) > DOUBTFUL_AT_MOST:
+            doubtful[:] = [b""]
+        else:
+            doubtful += paths
+
+    def _look_closer(
+        self,
+        zone: _Zone,
+        directory: bytes,
+        entries: list[os.DirEntry[bytes]],
+        names: list[bytes],
+    ) -> None:
+        """Do all that there is to do about a directory; `names` are its regular files."""
+        walked = self._walked
+        folders: list[bytes] = []
+        links: list[bytes] = []
+        if len(names) < len(entries):
+            folders = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+            if len(names) + len(folders) < len(entries):
+                links = [entry.name for entry in entries if entry.is_symlink()]
+                links = [name for name in links if name != GIT_DIRECTORY]
+
+        noted = _NOTED.intersection(names)
+        if noted and directory and mark_of(self._base + directory, noted):
+            return
+        if folders and names:
             # A code folder is known by the record beside it, an output folder by such a folder.
-            file_names = {*taken, *others}
-            frozen = [
-                name
-                for name in folders
-                if name + b".json" in file_names and is_code_folder(base + directory + name)
-            ]
+            frozen = self._code_folders(directory, folders, names)
             if frozen:
                 if directory and any(map(is_submissions_folder, frozen)):
-                    continue
+                    return
                 folders = [name for name in folders if name not in frozen]
-        if links:
-            if GIT_DIRECTORY in links:
-                links.remove(GIT_DIRECTORY)
+        if noted:
+            if GITIGNORE in noted:
+                zone = self._with_gitignore(zone, directory)
+            if GIT_DIRECTORY in noted:
+                names.remove(GIT_DIRECTORY)
+            if ENVIRONMENT_MARKER in noted:
+                walked.environments.append(directory[:-1])
+            walked.suspects += [directory + name for name in noted if name in SECRET_NAMES]
+        if names or links:
             walked.links += [directory + name for name in links]
-            others += links
+            self._take(zone, directory, names, links, noted)
+        if folders:
+            self._descend(zone, directory, folders)
 
-        # The formula (rules.packed): what a suffix takes, and what git does not ignore.
-        if links or matches is not None:
-            others = _split(directory, others, endings, matches, taken)
-        walked.paths += [directory + name for name in taken]
-        if level is not None and others:
-            if len(others) > MANY:
-                others = level.kept_files(others)
-            names, paths = undecided.setdefault(level, ([], []))
-            names += others
-            paths += [directory + name for name in others]
+    def _code_folders(
+        self, directory: bytes, folders: list[bytes], names: list[bytes]
+    ) -> list[bytes]:
+        records = {name[:-5] for name in names if name.endswith(b".json")}
+        return [
+            name
+            for name in folders
+            if name in records and is_code_folder(self._base + directory + name)
+        ]
 
-        for name in folders:
-            path = directory + name
-            if name == GIT_DIRECTORY or path in literal_folders or name.startswith(STAGING):
-                continue
-            if excluded is not None and excluded(path):
-                continue
-            child = None
-            if level is not None:
-                child = level.enter(name)
-                if child is None and adds_back:
-                    walked.ignored.append(path)
-            if child is not None or adds_back:
-                stack.append((path + b"/", child))
+    def _with_gitignore(self, zone: _Zone, directory: bytes) -> _Zone:
+        if zone.level is None:
+            return zone
+        path = directory + GITIGNORE
+        level, readable = with_ignore_file(zone.level, self._base + path, self._prefix + path)
+        if not readable:
+            self._walked.unreadable_rules.append(path)
+        return self._zone(level)
 
-    for level, (names, paths) in undecided.items():
-        kept = frozenset(level.kept_files(list(set(names))))
-        discovered = [path for name, path in zip(names, paths, strict=True) if name in kept]
-        walked.suspects += [path for path in discovered if path[-4:] in SECRET_ENDINGS]
+    def _take(
+        self,
+        zone: _Zone,
+        directory: bytes,
+        names: list[bytes],
+        links: list[bytes],
+        noted: frozenset[bytes],
+    ) -> None:
+        """Apply the formula (rules.packed) to files and links of one directory.
+
+        What a suffix takes is packed; the rest is put off, to be decided in `_decide`.
+        """
+        endings, matches = self._endings, self._matches
+        if links:
+            names = names + links
+        taken = [name for name in names if name.endswith(endings)]
+        rest = names
+        if taken:
+            if len(zone.packed) < REMEMBERED_AT_MOST:
+                zone.packed.update(taken)
+                zone.packed -= noted
+            rest = []
+            if len(taken) < len(names):
+                rest = [name for name in names if not name.endswith(endings)]
+        if matches is not None:
+            further = {name for name in rest if matches(directory, name)}
+            taken += further
+            rest = [name for name in rest if name not in further]
+        elif zone.packed.issuperset(rest):
+            taken += rest
+            rest = []
+        self._walked.paths += [directory + name for name in taken]
+        if rest and zone.level is not None:
+            zone.names += rest
+            zone.paths += [directory + name for name in rest]
+            if len(zone.names) >= zone.batch:
+                zone.batch = min(2 * zone.batch, BATCH_AT_MOST)
+                self._decide(zone)
+
+    def _decide(self, zone: _Zone) -> None:
+        """Ask what git says of the files that no suffix takes, and remember it."""
+        if zone.level is None or not zone.names:
+            return
+        walked = self._walked
+        different = set(zone.names)
+        kept = set(zone.level.kept_files(list(different)))
+        discovered = zone.paths
+        if len(kept) < len(different):
+            verdicts = list(zip(zone.names, zone.paths, strict=True))
+            discovered = [path for name, path in verdicts if name in kept]
+            self._doubt([path for name, path in verdicts if name not in kept])
         walked.paths += discovered
-    walked.paths.sort()
-    return walked
+        secret = [path for path in discovered if path[-4:] in SECRET_ENDINGS]
+        walked.suspects += secret
+        if len(zone.packed) < REMEMBERED_AT_MOST:
+            zone.packed |= kept
+            zone.packed -= _NOTED
+            zone.packed.difference_update(map(os.path.basename, secret))
+        zone.names, zone.paths = [], []
+
+    def _descend(self, zone: _Zone, directory: bytes, folders: list[bytes]) -> None:
+        """Enter the folders of one directory that can contribute."""
+        new = [name for name in folders if name not in zone.folders]
+        children = self._learn_folders(zone, directory, new) if new else zone.folders
+        for name in folders:
+            child = children.get(name)
+            if child is None:
+                continue
+            if child.level is None and zone.level is not None:
+                self._walked.ignored.append(directory + name)
+                self._doubt([directory + name])
+            if child.level is not None or self._adds_back:
+                if not child.directories:
+                    self._queue.append(child)
+                child.directories.append(directory + name + b"/")
+
+    def _learn_folders(
+        self, zone: _Zone, directory: bytes, names: list[bytes]
+    ) -> Mapping[bytes, _Zone]:
+        """The zones that folders in `directory` are in; those that are never entered are in none.
+
+        Args:
+            names: folders that `zone` does not remember. It will, unless their paths matter or it
+                remembers many.
+        """
+        possible = [
+            name for name in names if name != GIT_DIRECTORY and not name.startswith(STAGING)
+        ]
+        passing = [
+            name
+            for name in possible
+            if name not in self._literal_names or directory + name not in self._literal_folders
+        ]
+        if self._excluded is not None:
+            passing = [name for name in passing if not self._excluded(directory + name)]
+        if zone.level is None:
+            found = dict.fromkeys(passing, zone)
+        else:
+            found = {name: self._zone(level) for name, level in zone.level.enter_all(passing)}
+        if (
+            self._excluded is not None
+            or not self._literal_names.isdisjoint(possible)
+            or len(zone.folders) > REMEMBERED_AT_MOST
+        ):
+            return {**zone.folders, **found}
+        zone.folders.update(found)
+        return zone.folders
 
 
 def further_suffix_test(
@@ -228,18 +399,3 @@ def further_suffix_test(
         )
     exact_names = rules.exact_names
     return (lambda _, name: name in exact_names) if exact_names else None
-
-
-def _split(
-    directory: bytes,
-    names: list[bytes],
-    endings: tuple[bytes, ...],
-    matches: Callable[[bytes, bytes], bool] | None,
-    taken: list[bytes],
-) -> list[bytes]:
-    """Move the names that a suffix takes to `taken`; the rest is returned."""
-    rest: list[bytes] = []
-    for name in names:
-        by_suffix = name.endswith(endings) or (matches is not None and matches(directory, name))
-        (taken if by_suffix else rest).append(name)
-    return rest

@@ -48,8 +48,14 @@ class SelectionWarning:
 
 def count_below(paths: Sequence[bytes], directory: bytes) -> int:
     """How many of `paths`, which are sorted, lie below `directory`."""
+    first, end = range_below(paths, directory)
+    return end - first
+
+
+def range_below(paths: Sequence[bytes], directory: bytes) -> tuple[int, int]:
+    """Where in `paths`, which are sorted, those below `directory` begin and end."""
     # The byte after "/" is "0".
-    return bisect_left(paths, directory + b"0") - bisect_left(paths, directory + b"/")
+    return bisect_left(paths, directory + b"/"), bisect_left(paths, directory + b"0")
 
 
 def folder_warnings(

@@ -4,23 +4,36 @@ from __future__ import annotations
 
 import os
 
+import pytest
 from git_oracle import Sandbox, examples
 from hypothesis import given
 from hypothesis import strategies as st
 from selection_strategies import Tree, ignore_files, paths, trees
 
-from slurmic.selection import SelectionRules, explain, select
+from slurmic.selection import SelectionRules, explain, select, walk
 from slurmic.selection.matcher import Level
 
 
 @examples
-@given(tree=trees())
-def test_selection_is_git_plus_the_formula(sandbox: Sandbox, tree: Tree) -> None:
+@given(
+    tree=trees(),
+    batch=st.sampled_from((1, 2, 16)),
+    remembered=st.sampled_from((0, 1, 1000)),
+    doubtful=st.sampled_from((0, 1, 10_000)),
+)
+def test_selection_is_git_plus_the_formula(
+    sandbox: Sandbox, tree: Tree, batch: int, remembered: int, doubtful: int
+) -> None:
+    """Also in small trees the walk works in batches here, and comes to its limits."""
     sandbox.reset()
     tree.write(sandbox)
     rules = SelectionRules(tree.suffixes, tree.excluded)
     expected = sandbox.expected(tree.suffixes, tree.excluded, in_repository=tree.in_repository)
-    selection = select(sandbox.root, rules, environ=sandbox.environ)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(walk, "BATCH_AT_FIRST", batch)
+        patch.setattr(walk, "REMEMBERED_AT_MOST", remembered)
+        patch.setattr(walk, "DOUBTFUL_AT_MOST", doubtful)
+        selection = select(sandbox.root, rules, environ=sandbox.environ)
     assert selection.paths == expected
     assert selection.symlinks == {
         path for path in expected if os.path.islink(os.path.join(selection.root, path))

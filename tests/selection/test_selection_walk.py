@@ -312,7 +312,7 @@ def test_an_unreadable_root_is_an_error(reachable: Sandbox) -> None:
 
 def test_a_folder_of_very_many_ignored_files(repository: Sandbox) -> None:
     repository.write(".gitignore", "*.npz\n!keep*\n")
-    for number in range(walk.MANY + 10):
+    for number in range(walk.BATCH_AT_MOST + 10):
         repository.write(f"data/{number}.npz")
     for name in ("data/keep.npz", "data/a.txt", "data/a.py"):
         repository.write(name)
