@@ -21,6 +21,7 @@ from .patterns import IgnoreRule
 from .repository import Repository, find_repository
 
 GITIGNORE: Final = b".gitignore"
+_NONE: Final[Mapping[bytes, bytes]] = {}
 
 
 @dataclass(frozen=True)
@@ -71,12 +72,15 @@ class RootLevel:
     unreadable: tuple[bytes, ...]
 
 
-def root_level(tree: SourceTree, settings: GitSettings | None) -> RootLevel:
+def root_level(
+    tree: SourceTree, settings: GitSettings | None, hidden: Mapping[bytes, bytes] = _NONE
+) -> RootLevel:
     """Read the ignore files above the root of `tree`.
 
     Args:
         tree: with `discovering` set.
         settings: git's; None if there is no repository.
+        hidden: see `with_ignore_file`.
     """
     level = Level.top(fold=settings is not None and settings.fold)
     if tree.repository is None or settings is None:
@@ -94,7 +98,7 @@ def root_level(tree: SourceTree, settings: GitSettings | None) -> RootLevel:
     directory = b""
     for name in tree.prefix.split(b"/")[:-1]:
         path = directory + GITIGNORE
-        level, readable = with_ignore_file(level, os.path.join(top, path), path)
+        level, readable = with_ignore_file(level, os.path.join(top, path), path, hidden=hidden)
         if not readable:
             unreadable.append(os.path.join(top, path))
         below = level.enter(name)
@@ -107,16 +111,39 @@ def root_level(tree: SourceTree, settings: GitSettings | None) -> RootLevel:
 
 
 def with_ignore_file(
-    level: Level, path: bytes, source: bytes, *, follow_symlink: bool = False
+    level: Level,
+    path: bytes,
+    source: bytes,
+    *,
+    follow_symlink: bool = False,
+    hidden: Mapping[bytes, bytes] = _NONE,
 ) -> tuple[Level, bool]:
     """`level` with the rules of the ignore file at `path`, and whether that could be read.
 
     One that is not there counts as read.
 
     git goes on without a file that it may not read, and so do we, but not silently.
+
+    Args:
+        level: without the file.
+        path: absolute.
+        source: how to name the file.
+        follow_symlink: see `read_ignore_file`.
+        hidden: contents by source, taken in the place of files that cannot be opened.
     """
+    readable = True
+    content = None
     try:
         content = read_ignore_file(path, follow_symlink=follow_symlink)
     except PermissionError:
-        return level, False
-    return (level if content is None else level.with_file(content, source)), True
+        readable = source in hidden
+    if content is None and source in hidden and not _is_directory(path):
+        content = hidden[source]
+    return (level if content is None else level.with_file(content, source)), readable
+
+
+def _is_directory(path: bytes) -> bool:
+    try:
+        return stat.S_ISDIR(os.lstat(path).st_mode)
+    except OSError:
+        return False

@@ -126,16 +126,18 @@ def explain(
     tracked: frozenset[bytes] = frozenset()
     level: Level | None = None
     ignoring: IgnoreRule | None = None
+    hidden: dict[bytes, bytes] = {}
     if tree.discovering:
         settings = None
         if tree.repository is not None:
             with GitQuery(tree.root, tree.repository, environ) as git:
                 git.ask_tracked()
+                hidden = git.hidden_ignore_files()
                 settings = git.settings()
                 tracked = frozenset(git.tracked())
-        above = root_level(tree, settings)
+        above = root_level(tree, settings, hidden)
         level, ignoring = above.level, above.ignoring
-    explainer = _Explainer(tree, rules, tracked, level, ignoring)
+    explainer = _Explainer(tree, rules, tracked, hidden, level, ignoring)
     return [explainer.explain(os.fsencode(path)) for path in paths]
 
 
@@ -156,12 +158,14 @@ class _Explainer:
         tree: SourceTree,
         rules: SelectionRules,
         tracked: frozenset[bytes],
+        hidden: Mapping[bytes, bytes],
         level: Level | None,
         ignoring: IgnoreRule | None,
     ) -> None:
         self._tree = tree
         self._rules = rules
         self._tracked = tracked
+        self._hidden = hidden
         self._barriers = Barriers(tree.root, rules)
         self._ignoring_root = ignoring
         self._levels: dict[bytes, Level | _Ignored] = {}
@@ -263,7 +267,7 @@ class _Explainer:
     def _with_gitignore(self, level: Level, directory: bytes) -> Level:
         path = directory + GITIGNORE
         absolute = os.path.join(self._tree.root, path)
-        return with_ignore_file(level, absolute, self._tree.prefix + path)[0]
+        return with_ignore_file(level, absolute, self._tree.prefix + path, hidden=self._hidden)[0]
 
 
 def _kind_of(path: bytes) -> PathKind:

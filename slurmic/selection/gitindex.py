@@ -9,6 +9,7 @@ them comes up, or git's environment sets something, git is asked what it makes o
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -135,6 +136,36 @@ class GitQuery:
                 return True
         return False
 
+    def hidden_ignore_files(self) -> dict[bytes, bytes]:
+        """The .gitignore files that git reads from its index, by their paths from the top.
+
+        These are files that a sparse checkout leaves out of the working tree. git looks into the
+        index only for those that it cannot open there.
+        """
+        if not self._repository.may_skip_files:
+            return {}
+        top = self._repository.top
+        listing = self._start(
+            "ls-files", "-t", "-s", "-z", "--", ":(top,glob)**/.gitignore", at=top
+        )
+        objects: dict[bytes, bytes] = {}
+        for entry in self._answer(listing, fine=(0,)).split(b"\0")[:-1]:
+            fields, _, path = entry.partition(b"\t")
+            tag, _, objects[path], _ = fields.split(b" ")
+            if tag != b"S":
+                del objects[path]
+        if not objects:
+            return {}
+        asked = self._start("cat-file", "--batch", at=top, said=b"\n".join(objects.values()))
+        answer = self._answer(asked, fine=(0,))
+        contents: dict[bytes, bytes] = {}
+        for path in objects:
+            head, _, answer = answer.partition(b"\n")
+            if head.split(b" ")[1:2] == [b"blob"]:
+                size = int(head.split(b" ")[2])
+                contents[path], answer = answer[:size], answer[size + 1 :]
+        return contents
+
     def ask_tracked(self) -> None:
         """Start to ask for the tracked files, to be answered beside what the caller does."""
         # All of them, and not with --ignored: that makes git match each against all patterns,
@@ -149,16 +180,17 @@ class GitQuery:
         """
         return self._answer(self._tracked, fine=(0,)).split(b"\0")[:-1]
 
-    def _start(self, *arguments: str) -> _Asked | None:
+    def _start(self, *arguments: str, at: bytes | None = None, said: bytes = b"") -> _Asked | None:
         # Not a pipe: git would wait for us to empty it, and we are busy walking.
-        output = open(os.memfd_create("git-output"), "r+b")  # noqa: SIM115
+        output = _in_memory(b"")
+        questions = _in_memory(said) if said else None
         try:
             process = subprocess.Popen(
                 # A file system monitor would be a daemon that outlives us.
                 ("git", "-c", "core.fsmonitor=false", *arguments),
-                cwd=self._root,
+                cwd=at or self._root,
                 env=git_environment(self._environ),
-                stdin=subprocess.DEVNULL,
+                stdin=questions or subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.PIPE,
             )
@@ -166,6 +198,9 @@ class GitQuery:
             output.close()
             self._note(f"git cannot be run ({error.strerror})", "install git, or put it on PATH")
             return None
+        finally:
+            if questions is not None:
+                questions.close()
         asked = _Asked(process, output)
         self._running.append(asked)
         return asked
@@ -222,11 +257,10 @@ class GitQuery:
         else:
             files.append(os.path.join(environ.get("HOME", "/"), ".gitconfig"))
             files.append(os.path.join(self._user_folder(), "config"))
-        common = self._repository.common
         return [
             *(os.fsencode(file) for file in files),
-            os.path.join(common, b"config"),
-            os.path.join(common, b"config.worktree"),
+            os.path.join(self._repository.common, b"config"),
+            os.path.join(self._repository.directory, b"config.worktree"),
         ]
 
     def _user_folder(self) -> str:
@@ -240,14 +274,18 @@ class GitQuery:
         return os.fsencode(os.path.join(self._user_folder(), "ignore"))
 
     def _expanded(self, value: bytes) -> bytes | None:
-        """The path that a setting names, as git expands it (but for ``%(prefix)/``)."""
-        if not value:
-            return None
-        if value.startswith(b"~/"):
-            return os.fsencode(self._environ.get("HOME", "")) + value[1:]
-        if value.startswith(b"~"):
-            return os.path.expanduser(value)
-        return os.path.join(self._repository.top, value)
+        """The path that core.excludesFile names."""
+        if value.startswith((b"~", b"%", b":")):
+            asked = self._start("config", "-z", "--type=path", "--get", "core.excludesfile")
+            value = self._answer(asked, fine=(0, 1)).removesuffix(b"\0")
+        return os.path.join(self._repository.top, value) if value else None
+
+
+def _in_memory(content: bytes) -> BinaryIO:
+    file = open(os.memfd_create("git"), "r+b", buffering=0)  # noqa: SIM115
+    file.write(content)
+    file.seek(0)
+    return file
 
 
 def git_environment(environ: Mapping[str, str]) -> dict[str, str]:
@@ -261,10 +299,9 @@ def git_environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _is_true(value: bytes) -> bool:
+    """Whether git takes a value for true (config.c); one that it refuses is not."""
     word = value.strip().lower()
     if word in (b"true", b"yes", b"on"):
         return True
-    try:
-        return int(word) != 0
-    except ValueError:
-        return False
+    number = re.fullmatch(rb"[+-]?(0x[0-9a-f]+|[0-9]+)[kmg]?", word)
+    return number is not None and number[1].strip(b"0x") != b""

@@ -247,11 +247,15 @@ class Level:
         kept = names
         for block in self._covering:
             kept = block.ignoring_files.missed(kept)
-        if len(kept) < len(names) and any(
-            block.including_files is not _EMPTY for block in self._covering
-        ):
+        if len(kept) < len(names):
             hit = set(names).difference(kept)
-            kept += [name for name in hit if not self._ignored(name, directory=False)]
+            ignored = list(hit)
+            for block in self._covering:
+                ignored = block.including_files.missed(ignored)
+            # Those hit by both are decided rule by rule.
+            if len(ignored) < len(hit):
+                twice = hit.difference(ignored)
+                kept += [name for name in twice if not self._ignored(name, directory=False)]
         return kept
 
     def enter(self, name: bytes) -> Level | None:

@@ -18,12 +18,29 @@ class Repository:
 
     Attributes:
         top: the physical path of its topmost directory.
-        common: the git directory that holds config and info/ (for linked worktrees and
-            submodules not ``<top>/.git``).
+        directory: its git directory, which holds the index (for linked worktrees and submodules
+            not ``<top>/.git``).
+        common: the git directory that holds config and info/; another one for linked worktrees.
     """
 
     top: bytes
+    directory: bytes
     common: bytes
+
+    @property
+    def may_skip_files(self) -> bool:
+        """Whether the index may have files that git leaves out of the working tree.
+
+        ``git sparse-checkout`` and ``git update-index --skip-worktree`` mark them so, for which
+        version 2 of the format, the usual one, has no room.
+        """
+        try:
+            if any(name.startswith(b"sharedindex.") for name in os.listdir(self.directory)):
+                return True
+        except OSError:
+            return False
+        header = _small_file(os.path.join(self.directory, b"index"), 8)
+        return header[:4] == b"DIRC" and int.from_bytes(header[4:], "big") > 2
 
 
 def find_repository(directory: bytes, environ: Mapping[str, str]) -> Repository | None:
@@ -41,7 +58,7 @@ def find_repository(directory: bytes, environ: Mapping[str, str]) -> Repository 
         while True:
             git_directory = _git_directory(directory)
             if git_directory is not None:
-                return Repository(directory, _common_directory(git_directory))
+                return Repository(directory, git_directory, _common_directory(git_directory))
             if _is_git_directory(directory):
                 return None  # inside a bare repository or a .git: there is no working tree
             parent = os.path.dirname(directory)
@@ -99,9 +116,9 @@ def _common_directory(git_directory: bytes) -> bytes:
     return os.path.join(git_directory, content) if content else git_directory
 
 
-def _small_file(path: bytes) -> bytes:
+def _small_file(path: bytes, size: int = 65536) -> bytes:
     try:
         with open(path, "rb") as file:
-            return file.read(65536)
+            return file.read(size)
     except OSError:
         return b""

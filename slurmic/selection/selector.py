@@ -94,8 +94,9 @@ def select(
             walked = walk(path, rules, above.level)
         else:
             with GitQuery(path, tree.repository, environ) as git:
-                above = root_level(tree, git.settings())
-                walked = walk(path, rules, above.level, tree.prefix, git.ask_tracked)
+                hidden = git.hidden_ignore_files()
+                above = root_level(tree, git.settings(), hidden)
+                walked = walk(path, rules, above.level, tree.prefix, hidden, git.ask_tracked)
                 # Where nothing was ignored, the index cannot change anything.
                 if walked.doubtful:
                     tracked = git.tracked()

@@ -72,6 +72,9 @@ DOUBTFUL_AT_MOST: Final = 10_000
 _NOTED: Final = frozenset({GITIGNORE, GIT_DIRECTORY, ENVIRONMENT_MARKER, *MARKERS, *SECRET_NAMES})
 
 
+_NONE: Final[Mapping[bytes, bytes]] = {}
+
+
 @dataclass
 class Walked:
     """What a walk found; all paths are relative to its root.
@@ -128,6 +131,7 @@ def walk(
     rules: SelectionRules,
     level: Level | None,
     prefix: bytes = b"",
+    hidden: Mapping[bytes, bytes] = _NONE,
     on_doubt: Callable[[], None] = lambda: None,
 ) -> Walked:
     """Select the files below `root`, but for what git's index says.
@@ -139,24 +143,34 @@ def walk(
             suffixes count (there is no .gitignore, or git ignores `root` itself).
         prefix: path from the top of the repository to `root`, with a slash at its end unless
             empty; for the names of ignore files.
+        hidden: contents of .gitignore files that count although they are not there, by their paths
+            from the top of the repository.
         on_doubt: called as soon as the first entry is put into `Walked.doubtful`.
 
     Raises:
         OSError: `root` itself cannot be listed.
     """
-    return _Walk(root, rules, prefix, on_doubt).run(level)
+    return _Walk(root, rules, prefix, hidden, on_doubt).run(level)
 
 
 class _Walk:
     """One walk; see `walk` for the arguments."""
 
     def __init__(
-        self, root: bytes, rules: SelectionRules, prefix: bytes, on_doubt: Callable[[], None]
+        self,
+        root: bytes,
+        rules: SelectionRules,
+        prefix: bytes,
+        hidden: Mapping[bytes, bytes],
+        on_doubt: Callable[[], None],
     ) -> None:
         self._walked = Walked()
         self._base = root if root.endswith(b"/") else root + b"/"
         self._prefix = prefix
+        self._hidden = hidden
         self._on_doubt = on_doubt
+        # Among directories in which anything may apply, none are alike.
+        self._remembered_at_most = 0 if hidden else REMEMBERED_AT_MOST
         self._endings = () if rules.include else rules.endings
         self._adds_back = bool(self._endings) or rules.include is not None
         self._matches = further_suffix_test(root, rules)
@@ -246,9 +260,9 @@ class _Walk:
                 if directory and any(map(is_submissions_folder, frozen)):
                     return
                 folders = [name for name in folders if name not in frozen]
+        if GITIGNORE in noted or self._prefix + directory + GITIGNORE in self._hidden:
+            zone = self._with_gitignore(zone, directory)
         if noted:
-            if GITIGNORE in noted:
-                zone = self._with_gitignore(zone, directory)
             if GIT_DIRECTORY in noted:
                 names.remove(GIT_DIRECTORY)
             if ENVIRONMENT_MARKER in noted:
@@ -274,7 +288,9 @@ class _Walk:
         if zone.level is None:
             return zone
         path = directory + GITIGNORE
-        level, readable = with_ignore_file(zone.level, self._base + path, self._prefix + path)
+        level, readable = with_ignore_file(
+            zone.level, self._base + path, self._prefix + path, hidden=self._hidden
+        )
         if not readable:
             self._walked.unreadable_rules.append(path)
         return self._zone(level)
@@ -297,7 +313,7 @@ class _Walk:
         taken = [name for name in names if name.endswith(endings)]
         rest = names
         if taken:
-            if len(zone.packed) < REMEMBERED_AT_MOST:
+            if len(zone.packed) < self._remembered_at_most:
                 zone.packed.update(taken)
                 zone.packed -= noted
             rest = []
@@ -333,7 +349,7 @@ class _Walk:
         walked.paths += discovered
         secret = [path for path in discovered if path[-4:] in SECRET_ENDINGS]
         walked.suspects += secret
-        if len(zone.packed) < REMEMBERED_AT_MOST:
+        if len(zone.packed) < self._remembered_at_most:
             zone.packed |= kept
             zone.packed -= _NOTED
             zone.packed.difference_update(map(os.path.basename, secret))
@@ -381,7 +397,7 @@ class _Walk:
         if (
             self._excluded is not None
             or not self._literal_names.isdisjoint(possible)
-            or len(zone.folders) > REMEMBERED_AT_MOST
+            or len(zone.folders) >= self._remembered_at_most
         ):
             return {**zone.folders, **found}
         zone.folders.update(found)

@@ -5,12 +5,13 @@ Each is checked against the git on this machine too, so that the table cannot be
 
 from __future__ import annotations
 
-import time
+import signal
+from collections.abc import Iterator
 
 import pytest
 from git_oracle import Sandbox
 
-from slurmic.selection import SelectionRules, select
+from slurmic.selection import IgnoreRule, SelectionRules, select
 from slurmic.selection.matcher import Level
 
 IGNORED, KEPT = True, False
@@ -159,20 +160,35 @@ def test_case_is_folded_only_as_configured(repository: Sandbox, fold: bool) -> N
     assert select(repository.root, rules, environ=repository.environ).paths == expected
 
 
+@pytest.fixture
+def no_hanging() -> Iterator[None]:
+    """Ends a test that would go on for ever."""
+
+    def stop(*_: object) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(120)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.usefixtures("no_hanging")
 @pytest.mark.parametrize(
     ("pattern", "name"),
     [
-        (b"*a*a*a*a*b", b"a" * 200),
+        (b"*a" * 12 + b"b", b"a" * 250),
         (b"*a" * 40 + b"b", b"a" * 250),
-        (b"*[ab]*[ab]*[ab]*[ab]*[ab]*[ab]*c", b"ab" * 120),
+        (b"*[ab]" * 12 + b"c", b"ab" * 120),
         (b"*?" * 60 + b"b", b"a" * 250),
         (b"**/a" * 12 + b"/b", b"/".join([b"a"] * 100)),
-        (b"**/*a*a*a*a*b", b"/".join([b"a" * 100] * 20)),
+        (b"**/" + b"*a" * 12 + b"b", b"/".join([b"a" * 100] * 20)),
         (b"a**/" * 3 + b"b", b"/".join([b"a"] * 100)),
     ],
 )
 def test_no_pattern_takes_long(pattern: bytes, name: bytes) -> None:
-    started = time.perf_counter()
+    """Backtracking would take years for most of these."""
     level: Level | None = Level.top(fold=False).with_file(pattern, b".gitignore")
     *folders, last = name.split(b"/")
     for folder in folders:
@@ -180,15 +196,20 @@ def test_no_pattern_takes_long(pattern: bytes, name: bytes) -> None:
         level = level.enter(folder)
     assert level is not None
     assert level.kept_files([last]) == [last]
-    # Backtracking takes seconds to centuries for each of these.
-    assert time.perf_counter() - started < 0.5
 
 
-def test_many_names_that_a_rule_re_includes_are_fast(sandbox: Sandbox) -> None:
-    """Hits in both kinds of filter are decided rule by rule; a long file must not make it crawl."""
+def test_few_of_many_names_are_decided_rule_by_rule(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only those hit by both kinds of filter; a long file must not make it crawl."""
     rules = b"\n".join(b"unrelated%d/*.x%d" % (n, n) for n in range(300))
     level = Level.top(fold=False).with_file(rules + b"\n*.npz\n!keep*\n", b".gitignore")
     names = [b"array%d.npz" % n for n in range(50_000)] + [b"keep.npz"]
-    started = time.perf_counter()
+    asked: list[bytes] = []
+    decide = Level.deciding_rule
+
+    def counted(level: Level, name: bytes, *, directory: bool) -> IgnoreRule | None:
+        asked.append(name)
+        return decide(level, name, directory=directory)
+
+    monkeypatch.setattr(Level, "deciding_rule", counted)
     assert level.kept_files(names) == [b"keep.npz"]
-    assert time.perf_counter() - started < 1.0
+    assert asked == [b"keep.npz"]
