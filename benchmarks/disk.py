@@ -27,7 +27,7 @@ def run(settings: Settings, report: Report) -> None:
     """Measure it."""
     tree = shaped_tree(settings.pick(tiny=30, quick=300, full=3_000), settings)
     checkpoints = settings.pick(
-        tiny=[1, 3], quick=[1, 2, 5, 10, 20, 50], full=[1, 2, 5, 10, 20, 50, 100, 200]
+        tiny=[1, 3], quick=[1, 2, 5, 10, 20], full=[1, 2, 5, 10, 20, 50, 100, 200]
     )
     edited = sorted(path for path in tree.root.rglob("*.py") if path.stat().st_size)
     contents = {path: path.read_bytes() for path in edited}

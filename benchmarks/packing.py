@@ -13,7 +13,8 @@ from __future__ import annotations
 import itertools
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from . import peers
@@ -23,6 +24,35 @@ from .slurmic_now import Slurmic
 from .trees import SourceTree, real_tree, shaped_tree
 
 STORED = "slurmic, no folder"
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How often to measure on one tree.
+
+    Attributes:
+        rounds: of what is quick.
+        slow_rounds: of slow peers.
+        first_rounds: of first snapshots.
+        all_peers: measure ostree, restic and borg, and the other peers as often as slurmic; if
+            not, the latter are slow peers, but for cp -al.
+    """
+
+    rounds: int
+    slow_rounds: int
+    first_rounds: int
+    all_peers: bool = True
+
+    def eased(self, candidates: Iterable[Candidate]) -> list[Candidate]:
+        """The candidates, those that are not measured as often marked as slow."""
+        often = ("slurmic", "cp -al")
+        return [
+            replace(
+                candidate,
+                slow=candidate.slow or not (self.all_peers or candidate.name.startswith(often)),
+            )
+            for candidate in candidates
+        ]
 
 
 def run(settings: Settings, report: Report) -> None:
@@ -37,19 +67,19 @@ def run(settings: Settings, report: Report) -> None:
             lambda: real_tree("ansible", settings),
         ],
     )
+    small = settings.pick(tiny=Effort(2, 1, 1), quick=Effort(7, 1, 3), full=Effort(15, 5, 5))
+    large = settings.pick(tiny=small, quick=Effort(3, 1, 1, all_peers=False), full=Effort(7, 2, 3))
     for make in makers:
         report.progress("preparing a tree")
         tree = make()
         report.progress(str(tree))
-        large = tree.files > 10_000
-        rounds = settings.pick(tiny=2, quick=3 if large else 7, full=9 if large else 21)
-        slow_rounds = settings.pick(tiny=1, quick=1 if large else 2, full=3 if large else 7)
+        effort = large if tree.files > 10_000 else small
         slurmic = Slurmic(tree, settings.scratch / f"store-{tree.root.name}")
-        unchanged(tree, slurmic, settings, report, rounds, slow_rounds)
-        edited(tree, slurmic, settings, report, rounds)
-        stored(tree, slurmic, settings, report, rounds, slow_rounds)
-        first(tree, settings, report, settings.pick(tiny=1, quick=2 if large else 3, full=7))
-        if large or settings.size == "tiny":
+        unchanged(tree, slurmic, settings, report, effort)
+        edited(tree, slurmic, settings, report, effort)
+        stored(tree, slurmic, settings, report, effort)
+        first(tree, settings, report, effort)
+        if effort is large:
             memory(tree, settings, report)
         for entry in settings.scratch.iterdir():
             remove(entry)
@@ -61,8 +91,7 @@ def unchanged(
     slurmic: Slurmic,
     settings: Settings,
     report: Report,
-    rounds: int,
-    slow_rounds: int,
+    effort: Effort,
 ) -> None:
     """The tree has been packed before; now again, into a new code folder."""
     candidates = [
@@ -70,7 +99,12 @@ def unchanged(
         *peers.copies(tree, settings),
         *peers.git_folder(tree),
     ]
-    samples = alternate(candidates, settings.scratch, rounds=rounds, slow_rounds=slow_rounds)
+    samples = alternate(
+        effort.eased(candidates),
+        settings.scratch,
+        rounds=effort.rounds,
+        slow_rounds=effort.slow_rounds,
+    )
     report.compared(f"unchanged, with a code folder; {tree.described}", samples, "slurmic")
     if tree.name == "shaped" and settings.size != "tiny":
         return
@@ -81,7 +115,7 @@ def unchanged(
 
 
 def edited(
-    tree: SourceTree, slurmic: Slurmic, settings: Settings, report: Report, rounds: int
+    tree: SourceTree, slurmic: Slurmic, settings: Settings, report: Report, effort: Effort
 ) -> None:
     """One file has been edited since the last snapshot."""
     path = next(path for path in sorted(tree.root.rglob("*.py")) if path.stat().st_size > 200)
@@ -92,7 +126,7 @@ def edited(
         path.write_bytes(b"# edit %012d\n" % next(numbers) + content)
 
     candidates = [slurmic.candidate(), slurmic.candidate("one edited", prepare=edit)]
-    samples = alternate(candidates, settings.scratch, rounds=2 * rounds)
+    samples = alternate(candidates, settings.scratch, rounds=2 * effort.rounds)
     path.write_bytes(content)
     report.compared(f"one file edited; {tree}", samples, "slurmic")
     report.ratio_bar(f"one file edited, {tree}", samples, "one edited", "slurmic", 1.1)
@@ -103,21 +137,25 @@ def stored(
     slurmic: Slurmic,
     settings: Settings,
     report: Report,
-    rounds: int,
-    slow_rounds: int,
+    effort: Effort,
 ) -> None:
     """An unchanged tree, stored only."""
     candidates = [
         slurmic.candidate(STORED, folder=False),
         *peers.git_storing(tree),
-        *peers.archives(tree, settings),
+        *(peers.archives(tree, settings) if effort.all_peers else ()),
     ]
-    samples = alternate(candidates, settings.scratch, rounds=2 * rounds, slow_rounds=slow_rounds)
+    samples = alternate(
+        candidates,
+        settings.scratch,
+        rounds=2 * effort.rounds,
+        slow_rounds=effort.slow_rounds,
+    )
     report.compared(f"unchanged, stored only; {tree}", samples, STORED)
     report.ratio_bar(f"unchanged, {tree}", samples, STORED, "git add, write-tree", 2)
 
 
-def first(tree: SourceTree, settings: Settings, report: Report, rounds: int) -> None:
+def first(tree: SourceTree, settings: Settings, report: Report, effort: Effort) -> None:
     """Into an empty store; what was written before is on the disk by then."""
 
     def settle() -> None:
@@ -134,11 +172,13 @@ def first(tree: SourceTree, settings: Settings, report: Report, rounds: int) -> 
 
         return Candidate(name, plain.run, plain.prepare, clean)
 
+    # Making their repositories alone takes seconds.
+    with_archives = effort.all_peers and settings.size != "tiny"
     others = [
         peers.cp(tree, "-a"),
         peers.cp_and_sync(tree),
         *peers.git_storing(tree, first=True),
-        *peers.archives(tree, settings, first=True),
+        *(peers.archives(tree, settings, first=True) if with_archives else ()),
     ]
     candidates = [
         fresh("slurmic", folder=True),
@@ -149,7 +189,11 @@ def first(tree: SourceTree, settings: Settings, report: Report, rounds: int) -> 
         ),
     ]
     samples = alternate(
-        candidates, settings.scratch, rounds=rounds, slow_rounds=max(1, rounds // 3), warm=False
+        candidates,
+        settings.scratch,
+        rounds=effort.first_rounds,
+        slow_rounds=max(1, effort.first_rounds // 3),
+        warm=False,
     )
     report.compared(f"the first snapshot, in an empty store; {tree}", samples, "slurmic", "busy")
     report.ratio_bar(f"first, sync aside, {tree}", samples, "slurmic", "cp -a", 1.3, kind="busy")
@@ -212,7 +256,7 @@ def against_files(settings: Settings, report: Report) -> None:
     """Shaped trees of growing size, unchanged, with a code folder."""
     sizes = settings.pick(
         tiny=[20, 60],
-        quick=[100, 300, 1_000, 3_000, 10_000],
+        quick=[100, 300, 1_000, 3_000],
         full=[100, 300, 1_000, 3_000, 10_000, 30_000],
     )
     curves: dict[str, list[tuple[float, float]]] = {}
@@ -227,7 +271,7 @@ def against_files(settings: Settings, report: Report) -> None:
             *peers.git_storing(tree),
             *peers.git_folder(tree),
         ]
-        rounds = settings.pick(tiny=1, quick=3, full=9)
+        rounds = settings.pick(tiny=1, quick=3, full=7)
         samples = alternate(candidates, settings.scratch, rounds=rounds)
         for candidate in candidates:
             points = curves.setdefault(candidate.name, [])

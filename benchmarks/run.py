@@ -1,7 +1,7 @@
 """Run the benchmarks.
 
     make bench                  about five minutes on two processors
-    make bench SIZE=full        the figures that one quotes: about half an hour, some gigabytes
+    make bench SIZE=full        the figures that one quotes: about an hour, 10 GB of disk
     python -m benchmarks.run --only packing --only disk
 
 Tables go to standard output, the list of all bars last; JSON and pictures go to a folder. What is
@@ -16,6 +16,7 @@ import argparse
 import importlib
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -68,6 +69,7 @@ def main() -> int:
     cache.mkdir(parents=True, exist_ok=True)
     arguments.results.mkdir(parents=True, exist_ok=True)
     say_what_is_missing()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that it cleans up then, too
     scratch = Path(tempfile.mkdtemp(prefix="run-", dir=arguments.scratch or cache)).resolve()
     isolate(scratch)
     bars: dict[str, list[Bar]] = {}

@@ -1,0 +1,78 @@
+"""Every benchmark runs, at a size at which figures mean nothing, with the peers there are."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import pytest
+
+from benchmarks.run import BENCHMARKS
+from benchmarks.sleeping import why_impossible
+
+ROOT = Path(__file__).parents[2]
+PICTURES = {
+    "packing": {"packing-files.svg": "slurmic"},
+    "repeated": {"repeated-snapshots.svg": "slurmic"},
+    "disk": {"disk-inodes.svg": "slurmic", "disk-bytes.svg": "slurmic"},
+}
+# Where a peer's command line has changed, it would otherwise just be missing.
+PEERS = {
+    "": {"slurmic", "cp -al", "cp -a", "slurmic 0.2.1"},
+    "rsync": {"rsync --link-dest", "RsyncSnapshot"},
+    "git": {"git, checkout-index", "git add, write-tree"},
+    "ostree": {"ostree"},
+    "restic": {"restic"},
+    "borg": {"borg"},
+}
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What is fetched, once for all tests."""
+    return tmp_path_factory.mktemp("benchmark-cache")
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_a_tiny_run(name: str, cache: Path, tmp_path: Path) -> None:
+    results, scratch = tmp_path / "results", tmp_path / "scratch"
+    scratch.mkdir()
+    command = [sys.executable, "-m", "benchmarks.run", "--size", "tiny", "--only", name]
+    done = subprocess.run(
+        [*command, "--results", str(results), "--scratch", str(scratch)],
+        cwd=ROOT,
+        env={**os.environ, "SLURMIC_BENCH_CACHE": str(cache)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert list(scratch.iterdir()) == [], "it cleans up"
+    written = json.loads((results / f"{name}.json").read_text())
+    if name == "latency" and why_impossible():
+        assert written["notes"] == [f"Left out: {why_impossible()}."]
+        return
+    assert written["tables"]
+    for table in written["tables"]:
+        assert table["title"] in done.stdout
+        assert table["rows"], table["title"]
+        assert all(len(row) == len(table["columns"]) for row in table["rows"])
+    for bar in written["bars"]:
+        assert bar["what"] in done.stdout
+        assert bar["met"] == (
+            bar["value"] >= bar["limit"] if bar["at_least"] else bar["value"] <= bar["limit"]
+        )
+    for picture, curve in PICTURES.get(name, {}).items():
+        drawing = (results / picture).read_text()
+        ElementTree.fromstring(drawing)
+        assert curve in drawing
+    if name == "packing":
+        rows = {row[0] for table in written["tables"] for row in table["rows"]}
+        for program, peers in PEERS.items():
+            if not program or shutil.which(program):
+                assert rows >= peers
