@@ -14,6 +14,8 @@ from .errors import ConfigError
 Mode = Literal["run", "debug", "local", "slurm"]
 LinkMode = Literal["auto", "hardlink", "reflink", "copy"]
 OnLiveImport = Literal["warn", "error", "ignore"]
+CodeScope = Literal["submission", "tree", "task"]
+CodeStage = Literal["shared", "node"]
 
 DEFAULT_SUFFIXES = (".py", ".sh", ".yaml", ".toml")
 """Which files count as code by default, from the specification."""
@@ -79,6 +81,12 @@ class SlurmConfig:
         store_path: where the store is; "" to decide by SLURMIC_STORE, then by the output path.
         link_mode: how files get into code folders: "auto" takes hard links, else reflinks, else
             copies; each of the others fails where it is impossible.
+        code_scope: which jobs share a code folder: "submission" gives each submission its own,
+            shared by the tasks of an array; "tree" reuses the newest code folder of the same
+            output path if it still holds exactly the same files; "task" gives each job and each
+            array task its own, built when it starts.
+        code_stage: where jobs read their code from: "shared", the output path; or "node", a copy
+            on the node's own disk, below TMPDIR, that goes away when the job ends.
         on_live_import: what a job does when a module comes from the live tree: "warn" in its log,
             fail with an "error", or "ignore" it.
         warn_code_files: number of files above which a snapshot is warned of; 0 for never.
@@ -124,6 +132,8 @@ class SlurmConfig:
     extra_task_kwargs: dict[str, str] = field(default_factory=dict)
     store_path: str = ""
     link_mode: LinkMode = "auto"
+    code_scope: CodeScope = "submission"
+    code_stage: CodeStage = "shared"
     on_live_import: OnLiveImport = "warn"
     warn_code_files: int = WARN_FILES
     warn_code_mb: int = WARN_MB
@@ -134,6 +144,8 @@ class SlurmConfig:
     def __post_init__(self) -> None:
         _require("mode", self.mode, get_args(Mode))
         _require("link_mode", self.link_mode, get_args(LinkMode))
+        _require("code_scope", self.code_scope, get_args(CodeScope))
+        _require("code_stage", self.code_stage, get_args(CodeStage))
         _require("on_live_import", self.on_live_import, get_args(OnLiveImport))
         _require("distributed_env_task", self.distributed_env_task, ("torch",))
         if self.use_distributed_env and not self.distributed_launch_command:

@@ -10,6 +10,7 @@ from slurmic.job.audit import Audit
 from slurmic.job.freeze import freeze_process
 from slurmic.job.frozen_code import FrozenCode
 from slurmic.job.loading import load_frozen
+from slurmic.job.own_folder import own_code
 
 
 class FrozenCall:
@@ -58,13 +59,15 @@ class FrozenCall:
         """Run the function, and return what it returns.
 
         Raises:
+            StoreError, OSError, NodeFolderError: the job's own code folder cannot be made.
             CodeFolderMissingError: the code folder is not on this node.
             LiveImportError: something came from the live tree, and the policy is "error".
             Exception: what the function raises, untouched.
         """
-        audit = Audit(self.frozen, freeze_process(self.frozen))
+        frozen = own_code(self.frozen)
+        audit = Audit(frozen, freeze_process(frozen))
         try:
-            loaded = load_frozen(self.payload, self.frozen)
+            loaded = load_frozen(self.payload, frozen)
         except BaseException as error:
             audit.close("while the function was loaded", error)
             raise

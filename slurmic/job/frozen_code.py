@@ -39,6 +39,10 @@ class FrozenCode:
         working_directory: the submitting process's, absolute; what relative PYTHONPATH entries
             mean. "" for ``code_root``.
         wait_seconds: how long the job waits for the code folder to appear on its node.
+        per_task: whether each job or array task has a folder of its own (code_scope="task").
+        archive: what each node unpacks (code_stage="node"), or "".
+        store: the store's folder, to build a task's own folder from.
+        tree: the name of the tree in it.
     """
 
     code_root: str
@@ -51,6 +55,10 @@ class FrozenCode:
     on_live_import: OnLiveImport = "warn"
     working_directory: str = ""
     wait_seconds: float = 60.0
+    per_task: bool = False
+    archive: str = ""
+    store: str = ""
+    tree: str = ""
 
     def __post_init__(self) -> None:
         for name in ("code_root", "code_folder"):

@@ -25,10 +25,12 @@ from slurmic_store import (
     withdraw_snapshot,
 )
 
+from .archive import make_archive
 from .jobids import compact
 from .limits import SizeLimits
 from .location import StoreLocation, locate_store
 from .provenance import GitQuestion, Provenance
+from .reuse import add_jobs, find_reusable
 
 PATTERNS = ("%j", "%A", "%a", "%t")
 """What submitit replaces in an output path when the job runs."""
@@ -54,6 +56,7 @@ class PackRequest:
         pin_name: label of the pin, where the snapshot is only stored.
         limits: how large it may be.
         require_clean: refuse a tree that differs from its commit.
+        reuse: whether the newest code folder of the output path will do, if it is the same.
     """
 
     code_root: str
@@ -71,6 +74,7 @@ class PackRequest:
     pin_name: str = ""
     limits: SizeLimits = field(default_factory=SizeLimits)
     require_clean: bool = False
+    reuse: bool = False
 
 
 @dataclass
@@ -87,6 +91,7 @@ class PackedCode:
         size_warning: what is to be said about its size, or "".
         later_warnings: what the submission had to say after packing; goes into the record
             together with the job ids.
+        reused: the record of the earlier snapshot whose code folder is used; this one has none.
     """
 
     store: Store
@@ -97,16 +102,26 @@ class PackedCode:
     made_folders: tuple[str, ...] = ()
     size_warning: str = ""
     later_warnings: list[str] = field(default_factory=list)
+    reused: SnapshotRecord | None = None
 
     @property
     def record(self) -> SnapshotRecord:
-        """The snapshot's record."""
-        return self.snapshot.record
+        """The record of the code folder that jobs run from."""
+        return self.reused or self.snapshot.record
 
     @property
     def code_folder(self) -> str:
         """The code folder, absolute; "" if the snapshot was only stored."""
-        return os.fsdecode(self.snapshot.code_folder or b"")
+        folder = self.reused.code_folder if self.reused else self.snapshot.code_folder
+        return os.fsdecode(folder or b"")
+
+    def archive(self) -> str:
+        """The path of an archive of the code folder, beside it; made if it is not there.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        return make_archive(os.fsencode(self.code_folder), self.snapshot.tree)
 
     @property
     def warnings(self) -> list[str]:
@@ -118,11 +133,13 @@ class PackedCode:
         ]
 
     def withdraw(self) -> None:
-        """Undo it: the submission failed.
+        """Undo it: the submission failed. A folder of an earlier submission stays.
 
         Raises:
             StoreError: something could not be removed.
         """
+        if self.reused is not None:
+            return
         withdraw_snapshot(self.store, self.snapshot)
         _remove_folders(self.made_folders)
 
@@ -130,8 +147,11 @@ class PackedCode:
         """Add job ids to the record, in the store and beside the code folder; arrays as ranges.
 
         Raises:
-            OSError: one could not be written; the snapshot is none the worse.
+            OSError, StoreError: one could not be written; the snapshot is none the worse.
         """
+        if self.reused is not None:
+            add_jobs(self.store, self.reused, jobs)
+            return
         record = self.snapshot.record
         if self.later_warnings:
             warnings = [*record.info["warnings"], *self.later_warnings]
@@ -210,7 +230,13 @@ def _take(
         info=about,
         inspect=inspect,
     )
-    return PackedCode(store, location, snapshot, selection, root, made, "".join(said))
+    packed = PackedCode(store, location, snapshot, selection, root, made, "".join(said))
+    if request.reuse:
+        reused = find_reusable(store, snapshot.record)
+        if reused is not None:
+            packed.withdraw()
+            packed.reused = reused
+    return packed
 
 
 def require_clean(root: str, git: Provenance) -> None:

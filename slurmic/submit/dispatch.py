@@ -98,7 +98,7 @@ def _submit(
         raise
     try:
         packed.attach_jobs(tuple(job.job_id for job in jobs))
-    except OSError as error:
+    except (OSError, StoreError) as error:
         # The jobs run, and their code is there; only the list of their ids is not.
         _warn(f"job ids could not be recorded: {error}")
     return jobs
@@ -111,6 +111,7 @@ def _request(settings: Settings) -> PackRequest:
         suffixes=config.code_file_suffixes,
         exclude_folders=config.exclude_code_folders,
         output_path=config.output_path,
+        reuse=config.code_scope == "tree",
         link_mode=config.link_mode,
         store_path=config.store_path,
         store_setting=environment.store_setting(),
@@ -169,6 +170,10 @@ def _frozen_code(settings: Settings, packed: PackedCode) -> FrozenCode:
         packages=roots.packages,
         on_live_import=settings.config.on_live_import,
         working_directory=cwd,
+        per_task=settings.config.code_scope == "task",
+        archive=packed.archive() if settings.config.code_stage == "node" else "",
+        store=os.fsdecode(packed.store.path),
+        tree=packed.record.tree,
     )
 
 

@@ -132,6 +132,7 @@ class PyTorchDistributedTask(Task):
         super().__init__(argv, slurm_config, verbose)
         self.launch_cmd = launch_cmd
         self.env_setup_kwargs = env_setup_kwargs
+        self.code_folder = ""
         self.dist_args = DistributedTaskConfig()
         self.dist_env: submitit.helpers.TorchDistributedEnvironment | None = None
 
@@ -190,6 +191,7 @@ class PyTorchDistributedTask(Task):
             copied = frozen.frozen_path(word) if os.path.isabs(word) else None
             if copied is not None:
                 self.launch_cmd = self.launch_cmd.replace(word, copied)
+        self.code_folder = frozen.code_folder
 
     def __call__(self) -> int:
         """Run the launch command on this node, and wait for it.
@@ -201,6 +203,11 @@ class PyTorchDistributedTask(Task):
             SubmissionError: the command failed.
         """
         self.set_up_dist_env()
+        own_folder = os.environ.get("SLURMIC_CODE", "")
+        if self.code_folder and own_folder:
+            # Each task, or each node, may have a folder of its own.
+            self.launch_cmd = self.launch_cmd.replace(self.code_folder, own_folder)
+            self.code_folder = own_folder
         command = self.command()
         self.log(f"running: {command}")
         variables = {**os.environ, **self.dist_args.variables(), SECOND_LAUNCH: "1"}

@@ -21,6 +21,7 @@ from .records import SnapshotRecord
 from .store import Store
 
 MANIFEST_SUFFIX = b".tree.zst"
+ARCHIVE_SUFFIX = b".tar.zst"
 
 TEMPORARY_SUFFIXES = (b".json", b".zst")
 """What is appended to the path of a staging folder for the temporary files beside it."""
@@ -47,6 +48,11 @@ class ClaimedName:
     def manifest(self) -> bytes:
         """The manifest beside the code folder."""
         return self.folder + MANIFEST_SUFFIX
+
+    @property
+    def archive(self) -> bytes:
+        """An archive of the code folder, which a program above the store may have put there."""
+        return self.folder + ARCHIVE_SUFFIX
 
     @property
     def guard(self) -> bytes:
@@ -102,7 +108,7 @@ class ClaimedName:
 
     def release(self) -> None:
         """Give the name up: what stands beside the folder goes away. The folder is the caller's."""
-        files.remove_all((self.manifest, self.record))
+        files.remove_all((self.archive, self.manifest, self.record))
 
 
 def claim_name(

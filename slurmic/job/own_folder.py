@@ -1,0 +1,73 @@
+"""A job's own code folder, where the submission's is not what it runs from.
+
+``code_scope="task"``: each job or array task builds a folder of its own when it starts, from the
+manifest and the blobs in the store, so that tasks may write beside the code without meeting. It is
+``<code folder>-tasks/<job id>``, and stays there with what the task has written; a requeued task
+finds it again. What keeps the blobs in the store is the snapshot's record, whose anchor is the
+submission's own code folder: it lives as long as the output folder. If the store is lost all the
+same, the task copies that folder.
+
+``code_stage="node"``: see :mod:`slurmic.job.node_folder`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sys
+from dataclasses import replace
+
+from slurmic.job.frozen_code import FrozenCode
+
+
+def own_code(frozen: FrozenCode) -> FrozenCode:
+    """The code that this process runs from; builds or unpacks its folder if it is not there.
+
+    Returns:
+        `frozen` itself, or the same with another code folder.
+
+    Raises:
+        StoreError, OSError: the folder cannot be made.
+    """
+    if not frozen.per_task and not frozen.archive:
+        return frozen
+    from submitit.core.job_environment import JobEnvironment
+
+    job = JobEnvironment()
+    if frozen.archive:
+        from slurmic.job.node_folder import node_folder
+
+        key = f"{frozen.snapshot}-{job.job_id}" if frozen.per_task else frozen.snapshot
+        return replace(frozen, code_folder=node_folder(frozen.archive, key))
+    folder = os.path.join(f"{frozen.code_folder}-tasks", job.job_id)
+    # The other processes of the job wait for it, as for any code folder.
+    if job.global_rank == 0 and not os.path.exists(folder):
+        _build(frozen, folder)
+    return replace(frozen, code_folder=folder)
+
+
+def _build(frozen: FrozenCode, folder: str) -> None:
+    from slurmic_store import Store, StoreError, build_folder
+
+    try:
+        build_folder(Store.open(frozen.store, create=False), frozen.tree, folder)
+    except StoreError as error:
+        print(
+            f"slurmic: {error}\n  the task's folder is copied from {frozen.code_folder}",
+            file=sys.stderr,
+            flush=True,
+        )
+        _copy(frozen.code_folder, folder)
+
+
+def _copy(source: str, folder: str) -> None:
+    staged = f"{folder}.{os.getpid()}"
+    os.makedirs(os.path.dirname(folder), exist_ok=True)
+    try:
+        shutil.copytree(source, staged, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+        os.rename(staged, folder)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            shutil.rmtree(staged)
+        raise

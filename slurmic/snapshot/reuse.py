@@ -1,0 +1,95 @@
+"""``code_scope="tree"``: running from the code folder of an earlier submission.
+
+The tree is packed as for any submission, which costs little (known blobs are linked), and is then
+compared with the newest code folder of the same output path: if that holds exactly this tree, and
+nothing else but bytecode, the new folder goes away again.
+
+Only a folder whose record names jobs is reused: before, the submission that made it may still fail,
+and withdraw it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from slurmic_store import (
+    ClaimedName,
+    SnapshotRecord,
+    Store,
+    StoreError,
+    attach_jobs,
+    read_record,
+    verify_code_folder,
+)
+
+from .jobids import compact
+
+_ATTEMPTS = 5
+
+
+def find_reusable(store: Store, made: SnapshotRecord) -> SnapshotRecord | None:
+    """The record of the newest code folder beside one that was just made, if that one can do.
+
+    Args:
+        store: the store that both must be in.
+        made: the record of the new code folder.
+    """
+    folder = made.code_folder
+    if folder is None:
+        return None
+    older = _newest_beside(folder, made.id)
+    if older is None or older.tree != made.tree or not older.jobs or not older.code_folder:
+        return None
+    try:
+        read_record(store, older.id)
+        report = verify_code_folder(older.code_folder, checksum=False)
+    except StoreError:
+        return None
+    if not report.intact or not all(_is_bytecode(found.path) for found in report.added):
+        return None
+    return older
+
+
+def add_jobs(store: Store, record: SnapshotRecord, jobs: tuple[str, ...]) -> None:
+    """Add ids to the record of a reused folder, in the store and beside the folder.
+
+    Two submissions that do so at once would each write what they have read before; so this looks
+    again, and writes again if its ids are missing.
+
+    Raises:
+        StoreError, OSError: the record cannot be read or written.
+    """
+    assert record.code_folder is not None
+    added = compact(jobs)
+    for attempt in range(_ATTEMPTS):
+        record = read_record(store, record.id)
+        missing = tuple(job for job in added if job not in record.jobs)
+        if attempt and not missing:
+            break
+        record = attach_jobs(store, record, missing)
+        assert record.code_folder is not None
+        ClaimedName(record.code_folder).update_record(record)
+        time.sleep(0.02 * attempt)
+
+
+def _newest_beside(folder: bytes, but: str) -> SnapshotRecord | None:
+    """The newest record of a code folder beside another; None if there is none, or in doubt."""
+    parent = os.path.dirname(folder)
+    newest: SnapshotRecord | None = None
+    for name in os.listdir(parent):
+        beside = os.path.join(parent, name.removesuffix(b".json"))
+        if not name.endswith(b".json") or not os.path.isdir(beside):
+            continue
+        try:
+            with open(beside + b".json", "rb") as stream:
+                record = SnapshotRecord.from_json(stream.read())
+        except (OSError, StoreError):
+            continue
+        if record.id != but and record.code_folder == beside:
+            newest = record if newest is None else max(newest, record, key=lambda each: each.id)
+    return newest
+
+
+def _is_bytecode(path: bytes) -> bool:
+    return b"__pycache__" in path.split(b"/")
