@@ -47,6 +47,12 @@ def is_second_launch() -> bool:
     return SECOND_LAUNCH in os.environ
 
 
+def is_job_process() -> bool:
+    """Whether this process is a job's, so that its arguments are submitit's, not the program's."""
+    parts = os.path.normpath(sys.argv[0] if sys.argv else "").split(os.sep)
+    return parts[-3:] == ["submitit", "core", "_submit.py"]
+
+
 def home_folder() -> str:
     """The user's home folder; "" if there is none."""
     home = os.path.expanduser("~")

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from slurmic.config import SlurmConfig
+from slurmic.environment import is_job_process
 from slurmic.errors import ConfigError
 
 from .function import SlurmFunction
@@ -44,7 +45,8 @@ def slurm_launcher(
     """A decorator for a program's main function, which takes its parsed arguments.
 
     The command line is parsed when the decorator is made. Calling the decorated function without
-    arguments runs it with what was parsed, where its SlurmConfig says.
+    arguments runs it with what was parsed, where its SlurmConfig says. In a job, which may import
+    the program's module, nothing is parsed: the command line is not the program's.
 
     Args:
         ArgsType: a dataclass with a SlurmConfig in the field `slurm_key`.
@@ -60,6 +62,8 @@ def slurm_launcher(
     Raises:
         ConfigError: no such parser, or no SlurmConfig in the field.
     """
+    if is_job_process():
+        return SlurmFunction
     argv = sys.argv[1:]
     args = _parse(ArgsType, parser, extra_args, extra_kwargs)
     config = getattr(args, slurm_key, None)
