@@ -1,18 +1,32 @@
-"""submitit's pickle of a call, with the time limit that the job really has.
+"""submitit's pickle of a call, made to survive what happens to real jobs.
 
-submitit compares a job's running time with the limit that was asked for, to tell a time-out from a
-preemption: after a time-out it resumes what has a checkpoint, a limited number of times, and fails
-what has none. Where no limit is asked for, the partition's own applies. Unless the job looks that
-up, its end would be taken for a preemption, and a function without a checkpoint would be requeued,
-run into the limit and be requeued for ever.
+**The time limit is the one that the job really has.** submitit compares a job's running time with
+the limit that was asked for, to tell a time-out from a preemption: after a time-out it resumes what
+has a checkpoint, a limited number of times, and fails what has none. Where no limit is asked for,
+the partition's own applies. Unless the job looks that up, its end would be taken for a preemption,
+and a function without a checkpoint would be requeued, run into the limit and be requeued for ever.
+
+**A requeued job has not failed.** To requeue itself, a job runs ``scontrol requeue``; Slurm answers
+by ending all processes of the job, and on a busy machine ``scontrol`` is one of them. submitit took
+its death for an error of the function, and wrote that down as the job's result, although the job
+was about to start again.
+
+**A checkpoint that was cut off does not prevent the next one.** submitit refuses to write where the
+temporary file of an earlier, killed attempt lies.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
+import sys
+from pathlib import Path
+from typing import Any
 
 from submitit.core import utils
+from submitit.core.job_environment import JobEnvironment
 
 UNLIMITED_MIN = 10 * 366 * 24 * 60
 """Minutes that mean: no limit was asked for, or there is none."""
@@ -30,6 +44,45 @@ class DelayedSubmission(utils.DelayedSubmission):
     @_timeout_min.setter
     def _timeout_min(self, minutes: int) -> None:
         self.__dict__["_limit"] = minutes
+
+    def result(self) -> Any:
+        """Call the function, in the job, and return what it returns.
+
+        Raises:
+            SystemExit: the job is on its way out because it was requeued.
+            Exception: what the function raises.
+        """
+        _remove_cut_off()
+        try:
+            return super().result()
+        except subprocess.CalledProcessError as error:
+            if _is_requeue(error):
+                sys.exit(-1)  # as submitit does after a requeue that it saw the end of
+            raise
+
+
+def _is_requeue(error: subprocess.CalledProcessError) -> bool:
+    """Whether Slurm ended ``scontrol requeue`` together with the job."""
+    command = error.cmd if isinstance(error.cmd, list) else []
+    return command[:2] == ["scontrol", "requeue"] and error.returncode in (
+        -signal.SIGTERM,
+        -signal.SIGKILL,
+    )
+
+
+def _remove_cut_off() -> None:
+    """Remove the temporary files of an earlier run of this job; no other process writes them."""
+    try:
+        environment = JobEnvironment()
+        paths = environment.paths
+    except (RuntimeError, KeyError):
+        return  # no job: DelayedSubmission is also called where it was made
+    written = [paths.result_pickle]
+    if environment.global_rank == 0:
+        written.append(paths.submitted_pickle)
+    for path in written:
+        with contextlib.suppress(OSError):
+            Path(f"{path}.save_tmp").unlink()
 
 
 def granted_minutes() -> int:

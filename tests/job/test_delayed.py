@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import signal
+import subprocess
 from pathlib import Path
 
 import cloudpickle
@@ -80,6 +82,39 @@ def test_the_partitions_limit_counts_where_none_was_asked_for(
 def test_a_slurm_that_does_not_answer_means_no_limit(squeue: Path, answer: str) -> None:
     answers(squeue, answer)
     assert submission(UNLIMITED_MIN)._timeout_min == UNLIMITED_MIN
+
+
+def fail_to_requeue(*, status: int) -> None:
+    raise subprocess.CalledProcessError(status, ["scontrol", "requeue", "7"])
+
+
+def test_a_requeue_that_ends_with_the_job_is_no_error() -> None:
+    """Seen on a busy machine: Slurm ended scontrol together with the job that it was to requeue,
+    and the job's result was an error, while the job started again."""
+    with pytest.raises(SystemExit):
+        DelayedSubmission(fail_to_requeue, status=-signal.SIGTERM).result()
+    with pytest.raises(subprocess.CalledProcessError):
+        DelayedSubmission(fail_to_requeue, status=1).result()
+    with pytest.raises(subprocess.CalledProcessError):
+        DelayedSubmission(subprocess.run, ["false"], check=True).result()
+
+
+def test_a_checkpoint_that_was_cut_off_is_no_obstacle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """submitit asserts that no temporary file is there, and the requeued job would fail."""
+    names = {"SUBMITIT_EXECUTOR": "slurm", "SUBMITIT_FOLDER": str(tmp_path), "SLURM_JOB_ID": "7"}
+    for name, value in names.items():
+        monkeypatch.setenv(name, value)
+    left = [tmp_path / f"7_{name}.pkl.save_tmp" for name in ("submitted", "0_result")]
+    for path in left:
+        path.write_bytes(b"half")
+    monkeypatch.setenv("SLURM_PROCID", "1")
+    DelayedSubmission(max, 1, 2).result()
+    assert [path.exists() for path in left] == [True, True]  # they are another process's
+    monkeypatch.setenv("SLURM_PROCID", "0")
+    DelayedSubmission(max, 1, 2).result()
+    assert [path.exists() for path in left] == [False, False]
 
 
 def test_submitit_takes_it_for_its_own(tmp_path: Path) -> None:

@@ -31,6 +31,8 @@ PROGRAMS = {
 }
 """The programs that a cluster needs, each with the Debian package that brings it."""
 
+PARTITIONS = ("main", "short", "spare", "urgent")
+
 WAIT = 60.0
 """Seconds that a test waits for a job before it fails; a job takes about one."""
 
@@ -197,12 +199,12 @@ class SlurmCluster:
     @contextlib.contextmanager
     def queue_closed(self) -> Iterator[None]:
         """Within the block jobs are accepted and stay queued; after it they start."""
-        for partition in ("main", "short"):
+        for partition in PARTITIONS:
             self.run("scontrol", "update", f"PartitionName={partition}", "State=DOWN")
         try:
             yield
         finally:
-            for partition in ("main", "short"):
+            for partition in PARTITIONS:
                 self.run("scontrol", "update", f"PartitionName={partition}", "State=UP")
 
     def hold(self, job_id: str) -> None:
