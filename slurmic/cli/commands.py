@@ -44,6 +44,8 @@ GROUPS: dict[str, tuple[Command, ...]] = {
         Command("diff", "diff:Diff", "compare two snapshots, or one with the working tree"),
         Command("cat", "cat:Cat", "write a file of a snapshot to standard output"),
         Command("checkout", "checkout:Checkout", "copy the files of a snapshot into a new folder"),
+        Command("export", "export:Export", "write the files of a snapshot into an archive"),
+        Command("import", "importing:Import", "store what an archive holds, as a snapshot"),
     ),
     "space and health": (
         Command("du", "du:Du", "show what each output folder takes, and what deleting it frees"),

@@ -12,6 +12,7 @@ The engine knows nothing of Slurm, of selection, of argv or of environment varia
 prints. ``FORMAT.md``, in the folder above this package, says what lies in a store, to the byte.
 """
 
+from .archive import ArchiveLimits, import_archive, write_archive
 from .buildfolder import BuiltFolder, build_folder
 from .claim import ClaimedName
 from .content import TreeContent, read_tree
@@ -66,6 +67,7 @@ __all__ = [
     "GRACE",
     "REFRESH_AFTER",
     "AnchorState",
+    "ArchiveLimits",
     "BuiltFolder",
     "ClaimedName",
     "DamagedError",
@@ -100,6 +102,7 @@ __all__ = [
     "build_folder",
     "decode_tree",
     "digest_of",
+    "import_archive",
     "is_superseded",
     "measure_sharing",
     "measure_usage",
@@ -120,4 +123,5 @@ __all__ = [
     "verify_code_folder",
     "verify_store",
     "withdraw_snapshot",
+    "write_archive",
 ]
