@@ -6,6 +6,7 @@ import importlib.util
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -87,7 +88,11 @@ def rsync(tree: SourceTree, settings: Settings) -> Iterator[Candidate]:
 
 def published(tree: SourceTree, settings: Settings) -> Iterator[Candidate]:
     """slurmic 0.2.1: what its submission did, with its default settings."""
-    utils = published_utils(settings)
+    try:
+        utils = published_utils(settings)
+    except subprocess.CalledProcessError as error:
+        print(f"slurmic {PUBLISHED} cannot be fetched, so left out: {error}", file=sys.stderr)
+        return
     suffixes = [".py", ".sh", ".yaml", ".toml"]
     excluded = [".git", "wandb", "outputs", "datasets"]
 
