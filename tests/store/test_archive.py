@@ -237,9 +237,9 @@ def test_what_is_no_archive_of_ours_is_refused(tmp_path: Path, store: Store) -> 
 def test_a_torn_archive_is_refused(store: Store, snapshot: Snapshot) -> None:
     for compress in (True, False):
         data = _exported(store, snapshot, compress=compress)
-            for length in (1, len(data) // 3, len(data) // 2):
-                with pytest.raises(DamagedError):
-                    _import(store, data[:length])
+        for length in (1, len(data) // 3, len(data) // 2):
+            with pytest.raises(DamagedError):
+                _import(store, data[:length])
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
