@@ -31,6 +31,7 @@ BENCHMARKS = {
     "repeated": "the thousandth snapshot of one tree against the tenth",
     "disk": "bytes and inodes against number of jobs",
     "latency": "a filesystem on which every operation takes a millisecond",
+    "staging": "importing from such a filesystem, or from the node's own disk",
 }
 
 PROGRAMS = {
