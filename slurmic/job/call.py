@@ -60,7 +60,7 @@ class FrozenCall:
         """Run the function, and return what it returns.
 
         Raises:
-            StoreError, OSError, NodeFolderError: the job's own code folder cannot be made.
+            StoreError, OSError: the task's own code folder cannot be made.
             CodeFolderMissingError: the code folder is not on this node.
             LiveImportError: something came from the live tree, and the policy is "error".
             Exception: what the function raises, untouched.

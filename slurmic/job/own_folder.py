@@ -24,11 +24,14 @@ from slurmic.job.frozen_code import FrozenCode
 def own_code(frozen: FrozenCode) -> FrozenCode:
     """The code that this process runs from; builds or unpacks its folder if it is not there.
 
+    A node that cannot hold a copy (a full disk) costs time and not the job: it then runs from the
+    shared filesystem.
+
     Returns:
         `frozen` itself, or the same with another code folder.
 
     Raises:
-        StoreError, OSError: the folder cannot be made.
+        StoreError, OSError: the task's folder cannot be made.
     """
     if not frozen.per_task and not frozen.archive:
         return frozen
@@ -36,10 +39,15 @@ def own_code(frozen: FrozenCode) -> FrozenCode:
 
     job = JobEnvironment()
     if frozen.archive:
-        from slurmic.job.node_folder import node_folder
+        from slurmic.job.node_folder import NodeFolderError, node_folder
 
         key = f"{frozen.snapshot}-{job.job_id}" if frozen.per_task else frozen.snapshot
-        return replace(frozen, code_folder=node_folder(frozen.archive, key))
+        try:
+            return replace(frozen, code_folder=node_folder(frozen.archive, key))
+        except NodeFolderError as error:
+            _say(f"{error}\n  the job runs from the shared filesystem instead")
+        if not frozen.per_task:
+            return frozen
     folder = os.path.join(f"{frozen.code_folder}-tasks", job.job_id)
     # The other processes of the job wait for it, as for any code folder.
     if job.global_rank == 0 and not os.path.exists(folder):
@@ -53,11 +61,7 @@ def _build(frozen: FrozenCode, folder: str) -> None:
     try:
         build_folder(Store.open(frozen.store, create=False), frozen.tree, folder)
     except StoreError as error:
-        print(
-            f"slurmic: {error}\n  the task's folder is copied from {frozen.code_folder}",
-            file=sys.stderr,
-            flush=True,
-        )
+        _say(f"{error}\n  the task's folder is copied from {frozen.code_folder}")
         _copy(frozen.code_folder, folder)
 
 
@@ -71,3 +75,7 @@ def _copy(source: str, folder: str) -> None:
         with contextlib.suppress(OSError):
             shutil.rmtree(staged)
         raise
+
+
+def _say(message: str) -> None:
+    print(f"slurmic: {message}", file=sys.stderr, flush=True)

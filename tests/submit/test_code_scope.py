@@ -196,6 +196,20 @@ def test_a_node_says_what_goes_away_with_its_copy(
     assert (output(tmp_path) / "code.tar.zst").is_file()
 
 
+@pytest.mark.parametrize(("scope", "name"), [("submission", "code"), ("task", "code-tasks/*")])
+def test_a_node_without_room_runs_from_the_shared_folder(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scope: str, name: str
+) -> None:
+    """Here its temporary folder is not safe to use; a full disk is the same to the job."""
+    (tmp_path / f"slurmic-{os.geteuid()}").mkdir(mode=0o777)
+    (tmp_path / f"slurmic-{os.geteuid()}").chmod(0o777)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    job = look[config(tmp_path, code_stage="node", code_scope=scope)]()
+    [folder] = output(tmp_path).glob(name)
+    assert job.result()["cwd"] == str(folder)
+    assert "the job runs from the shared filesystem instead" in (job.stderr() or "")
+
+
 def test_a_refused_submission_leaves_no_archive(project: Path, tmp_path: Path) -> None:
     with pytest.raises(TypeError):
         look[config(tmp_path, code_stage="node")](thread for thread in ())
