@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import io
 import os
 import pty
 import re
@@ -10,12 +11,14 @@ import struct
 import subprocess
 import sys
 import termios
+import time
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
 
+from slurmic.cli.main import main
 from slurmic_store import SnapshotRecord, Store
 from slurmic_store.records import write_record
 
@@ -34,6 +37,28 @@ def run(tmp_path: Path) -> Run:
             stdin=subprocess.DEVNULL,
             check=False,
         )
+
+    return command
+
+
+@pytest.fixture
+def run_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """As `run`, in this process: for the many tests that need no process of their own."""
+
+    def command(*arguments: str | bytes, cwd: Path = tmp_path) -> CompletedProcess[bytes]:
+        words = [os.fsdecode(argument) for argument in arguments]
+        out, errors = (io.TextIOWrapper(io.BytesIO(), write_through=True) for _ in range(2))
+        time.tzset()
+        with monkeypatch.context() as patched:
+            patched.chdir(cwd)
+            patched.setattr(sys, "stdout", out)
+            patched.setattr(sys, "stderr", errors)
+            try:
+                code = main(words)
+            except SystemExit as stop:
+                code = stop.code if isinstance(stop.code, int) else 1
+        written = [stream.buffer.getvalue() for stream in (out, errors)]  # type: ignore[attr-defined]
+        return CompletedProcess(words, code, *written)
 
     return command
 

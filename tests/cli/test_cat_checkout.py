@@ -16,6 +16,11 @@ RAW = b"\x1b[31m\ttext\r\n\xff\n"
 
 
 @pytest.fixture
+def run(run_here: Any) -> Any:
+    return run_here
+
+
+@pytest.fixture
 def packed(tmp_path: Path, write: Any, monkeypatch: pytest.MonkeyPatch, run: Any) -> Path:
     """A code folder, whose source tree has been changed since."""
     monkeypatch.setenv("SLURMIC_STORE", str(tmp_path / "store"))

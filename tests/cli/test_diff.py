@@ -15,6 +15,11 @@ HOSTILE = "\x1b[31m\nx.py"
 
 
 @pytest.fixture
+def run(run_here: Any) -> Any:
+    return run_here
+
+
+@pytest.fixture
 def project(tmp_path: Path, write: Any, monkeypatch: pytest.MonkeyPatch, run: Any) -> Path:
     """A source tree that has been packed into ``out/code`` and then changed."""
     monkeypatch.setenv("SLURMIC_STORE", str(tmp_path / "store"))

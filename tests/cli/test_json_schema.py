@@ -12,6 +12,11 @@ from conftest import json_fields
 
 
 @pytest.fixture
+def run(run_here: Any) -> Any:
+    return run_here
+
+
+@pytest.fixture
 def project(tmp_path: Path, write: Any, git_commit: Any, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("SLURMIC_STORE", str(tmp_path / "store"))
     folder: Path = write(tmp_path / "project", {"a.py": "a = 1\n", "b.sh": "", ".gitignore": "x\n"})

@@ -19,6 +19,11 @@ DIRTY = {"git": {"commit": "b0b0b0b" + "0" * 33, "dirty": True}}
 
 
 @pytest.fixture
+def run(run_here: Any) -> Any:
+    return run_here
+
+
+@pytest.fixture
 def three(records: Any) -> Any:
     """One that runs, one whose folder is gone, and one that was only stored."""
     records.add(

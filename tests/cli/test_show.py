@@ -71,6 +71,11 @@ store      TMP/store
 
 
 @pytest.fixture
+def run(run_here: Any) -> Any:
+    return run_here
+
+
+@pytest.fixture
 def no_slurm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A host without Slurm's commands."""
     (tmp_path / "bin").mkdir()
