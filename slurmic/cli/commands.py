@@ -66,11 +66,12 @@ REFERENCES = """\
 what REF may be:
   1234, 1234_7          a Slurm job that runs from the snapshot
   261122-174000-3f9a1c  its id, a unique beginning of it, or of its last part (3f9a)
+  baseline              the name of its pin
   5be1c2                its tree, or a unique beginning with six digits or more
   runs/a, runs/a/code   its output folder (the newest snapshot in it) or its code folder, or any
                         path in them; also where they were moved to, and when they are gone
   .                     (diff, cat) the working tree, as it would be packed now
-  In doubt it is a job, then an id, then a tree, then a path; ./1234 is a path in any case.
+  In doubt it is a job, a pin, an id, a tree, a path, in this order; ./1234 is always a path.
 """
 
 

@@ -3,12 +3,13 @@
 - its id, the beginning of its id, or (the beginning of) the id's random part:
   ``261122-174000-3f9a1c``, ``261122-1740``, ``3f9a``;
 - the id of a Slurm job that runs from it: ``1234``, ``1234_7``;
+- the name of its pin;
 - the name of its tree, or its beginning, at least six digits;
 - its code folder or its output folder, or any path in one: also one that was moved or copied
   elsewhere with the record beside it, and one that is gone.
 
 What could be several of these is the first that fits, in this order; a text with a slash in it is a
-path and nothing else. An id, a job or a tree must mean one snapshot (several of one tree are as
+path and nothing else. An id, a job, a pin or a tree must mean one snapshot (several of one tree are as
 good as one: the newest is taken); an output folder means its newest.
 """
 
@@ -30,6 +31,7 @@ from slurmic_store import (
     SnapshotRecord,
     Store,
     UnknownSnapshotError,
+    pinned_ids,
     read_record,
     scan_records,
     shown,
@@ -44,7 +46,7 @@ WORKING_TREE = "."
 SHORTEST_RANDOM_PART = 4
 SHORTEST_TREE = 6
 
-ReferenceKind = Literal["id", "job", "tree", "folder"]
+ReferenceKind = Literal["id", "job", "pin", "tree", "folder"]
 
 _RANDOM_PART = 14
 """Where the random part of an id begins."""
@@ -153,6 +155,10 @@ def _by_name(reference: str, catalogue: _Catalogue) -> FoundSnapshot | None:
         ]
         if fitting:
             return _only(reference, fitting, "job", catalogue)
+    pinned = [snapshot_id for snapshot_id, name in pinned_ids(store).items() if name == reference]
+    fitting = [record for record in catalogue.records if record.id in pinned] if pinned else []
+    if fitting:
+        return _only(reference, fitting, "pin", catalogue)
     fitting_ids = [
         snapshot_id
         for snapshot_id in ids
@@ -316,9 +322,9 @@ def _only(
 ) -> FoundSnapshot:
     if len(fitting) == 1:
         return _found(reference, fitting[0], kind, catalogue)
-    what = {"id": "ids of", "job": "jobs of", "tree": "trees of", "folder": "folders of"}[kind]
+    what = {"id": "ids", "job": "jobs", "pin": "pins", "tree": "trees", "folder": "folders"}[kind]
     raise UnknownSnapshotError(
-        f"'{shown(reference)}' fits {what} {len(fitting)} snapshots",
+        f"'{shown(reference)}' fits {what} of {len(fitting)} snapshots",
         hint="\n  ".join(["which one?", *_listed(sorted(fitting, key=_age, reverse=True))]),
     )
 
@@ -346,7 +352,8 @@ def _unknown(reference: str, path: bytes, catalogue: _Catalogue) -> UnknownSnaps
 
 
 _EXPECTED = (
-    "a snapshot is named by its id, a job, its tree, its code folder or its output folder; "
+    "a snapshot is named by its id, a job, its pin, its tree, its code folder or its output "
+    "folder; "
     "'slurmic ls' lists them"
 )
 

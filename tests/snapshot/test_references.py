@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 
 from slurmic.snapshot.references import FoundSnapshot, resolve_reference
-from slurmic_store import SnapshotRecord, Store, UnknownSnapshotError, read_record, take_snapshot
+from slurmic_store import (
+    SnapshotRecord,
+    Store,
+    UnknownSnapshotError,
+    pin,
+    read_record,
+    take_snapshot,
+)
 from slurmic_store.records import write_record
 
 TREE = "0123456789abcdef0123456789abcdef"
@@ -97,6 +104,19 @@ def test_a_job_comes_before_an_id_that_begins_so(scene: Scene) -> None:
     ran = scene.record("261122-130000-aaaaaa", jobs=("1234",))
     assert scene.find("1234").record == ran
     assert scene.find("1234").notes == ()
+
+
+def test_pins(scene: Scene) -> None:
+    first = scene.record("261122-120000-abcdef")
+    pin(scene.store, first.id, "baseline")
+    assert scene.find("baseline").record == first
+    second = scene.record("261122-130000-bbbbbb")
+    pin(scene.store, second.id, "abcd")
+    assert scene.find("abcd").record == second, "a whole name before the beginning of another"
+    other = scene.record("261122-140000-cccccc")
+    pin(scene.store, other.id, "abcd")
+    with pytest.raises(UnknownSnapshotError, match="fits pins of 2 snapshots"):
+        scene.find("abcd")
 
 
 def test_trees(scene: Scene) -> None:
