@@ -9,8 +9,8 @@
   elsewhere with the record beside it, and one that is gone.
 
 What could be several of these is the first that fits, in this order; a text with a slash in it is a
-path and nothing else. An id, a job, a pin or a tree must mean one snapshot (several of one tree are as
-good as one: the newest is taken); an output folder means its newest.
+path and nothing else. An id, a job, a pin or a tree must mean one snapshot (several of one tree
+are as good as one: the newest is taken); an output folder means its newest.
 """
 
 from __future__ import annotations
