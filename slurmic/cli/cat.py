@@ -16,6 +16,7 @@ from slurmic.errors import SlurmicError
 
 from .console import number, safe
 from .exits import DONE
+from .options import StoreOption
 from .references import Reference
 
 if TYPE_CHECKING:
@@ -35,10 +36,10 @@ class Cat:
     ref: Reference
     """the snapshot: see 'slurmic --help'; . is the working tree"""
 
-    path: tyro.conf.Positional[str]
-    """the file: relative to the tree, or its path in the code folder or in the source tree"""
+    path: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="PATH")]
+    """the file, relative to the tree; or its path in the code folder or the source tree"""
 
-    store: Annotated[str, tyro.conf.arg(metavar="DIR")] = ""
+    store: StoreOption = ""
     """the store; by default the one that a submission from here would use"""
 
     def run(self) -> int:

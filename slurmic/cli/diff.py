@@ -15,7 +15,7 @@ from slurmic.errors import ConfigError
 
 from .console import colours, say
 from .exits import DIFFERENT, DONE
-from .references import Reference
+from .options import Flag, NullFlag, StoreOption
 
 if TYPE_CHECKING:
     from slurmic.snapshot.changes import Change, ChangeKind
@@ -25,49 +25,52 @@ if TYPE_CHECKING:
 
 @dataclass
 class Diff:
-    """Say which files differ from snapshot A to B, by default from A to the working tree.
+    """Say which files differ from A to B, by default from snapshot A to its working tree.
 
     That is the source tree that A was packed from, as it would be packed now by the same settings.
     The words are: added, removed, changed (content), mode (only permissions), type (a file in the
     place of a symbolic link, or the other way round)."""
 
-    a: Reference
-    """what to compare: see 'slurmic --help' for what REF may be; . is the current folder, as it
-    would be packed now"""
+    a: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="A")]
+    """the snapshot to compare: any REF (see 'slurmic --help'); . is the current folder"""
 
-    b: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="REF")] = ""
-    """what to compare it with"""
+    b: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="[B]", help_behavior_hint="")] = (
+        ""
+    )
+    """what to compare it with; by default A's source tree, as it would be packed now"""
 
     path: Annotated[
-        list[str], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="PATH", aliases=["-p"])
+        list[str],
+        tyro.conf.UseAppendAction,
+        tyro.conf.arg(metavar="PATH", aliases=["-p"], help_behavior_hint=""),
     ] = field(default_factory=list)
     """only this file, or the files in this folder, relative to the tree; may be repeated"""
 
-    patch: bool = False
+    patch: Flag = False
     """unified text diffs, as git shows them; 'git apply' takes them"""
 
-    binary: bool = False
+    binary: Flag = False
     """in the patch, write out binary files too, so that 'git apply' can make them"""
 
-    stat: bool = False
+    stat: Flag = False
     """how many lines each file gained and lost"""
 
-    name_only: bool = False
+    name_only: Flag = False
     """only the names"""
 
-    null: Annotated[bool, tyro.conf.arg(aliases=["-0"])] = False
+    null: NullFlag = False
     """end words and names with NUL bytes, and write names as they are"""
 
-    json: bool = False
+    json: Flag = False
     """one JSON object a line: path, change, old, new"""
 
-    exit_code: bool = False
+    exit_code: Flag = False
     """exit with 5 if anything differs"""
 
     color: Literal["auto", "always", "never"] = "auto"
-    """colour the output; auto: on a terminal, unless NO_COLOR is set"""
+    """colours; auto: on a terminal, unless NO_COLOR is set"""
 
-    store: Annotated[str, tyro.conf.arg(metavar="DIR")] = ""
+    store: StoreOption = ""
     """the store; by default the one that a submission from here would use"""
 
     def run(self) -> int:

@@ -7,9 +7,7 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Annotated
-
-import tyro
+from typing import TYPE_CHECKING
 
 from slurmic.snapshot import jobids
 from slurmic_store import SnapshotRecord, pinned_ids
@@ -18,6 +16,7 @@ from .console import local_time, number, one_line, size
 from .exits import DONE
 from .fields import Line, draw, labelled, origin_lines
 from .jobstates import JobState, ask_slurm, tasks_by_state
+from .options import Flag, StoreOption
 from .references import Reference, find_snapshot
 from .summary import folder_state, info_text, pin_text, record_as_json
 
@@ -35,10 +34,10 @@ class Show:
     ref: Reference
     """the snapshot: see 'slurmic --help'; . is the working tree, as it would be packed now"""
 
-    json: bool = False
+    json: Flag = False
     """one JSON object"""
 
-    store: Annotated[str, tyro.conf.arg(metavar="DIR")] = ""
+    store: StoreOption = ""
     """the store; by default the one that a submission from here would use"""
 
     def run(self) -> int:

@@ -6,7 +6,6 @@ import fcntl
 import io
 import os
 import pty
-import re
 import struct
 import subprocess
 import sys
@@ -144,13 +143,3 @@ def records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Records:
     monkeypatch.setenv("SLURMIC_STORE", str(tmp_path / "store"))
     monkeypatch.setenv("TZ", "UTC")
     return Records(tmp_path)
-
-
-def json_fields(section: str) -> set[str]:
-    """The fields that docs/json.md states in the table under a heading."""
-    text = Path(__file__).parents[2].joinpath("docs", "json.md").read_text()
-    body = re.split(rf"^#+ {re.escape(section)}$", text, flags=re.MULTILINE)[1]
-    table = re.split(r"^#+ ", body, flags=re.MULTILINE)[0]
-    fields = set(re.findall(r"^\| `(\w+)` \|", table, flags=re.MULTILINE))
-    assert fields, section
-    return fields
