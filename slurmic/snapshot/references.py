@@ -345,6 +345,11 @@ def _unknown(reference: str, path: bytes, catalogue: _Catalogue) -> UnknownSnaps
         related = records[-3:]
     lines += _listed(sorted(related, key=_age, reverse=True))
     lines.append(_EXPECTED)
+    if store is not None:
+        lines.append(
+            "each filesystem may have a store of its own: --store names another one, and a path is "
+            "looked up in that of its filesystem"
+        )
     lines += catalogue.notes()
     return UnknownSnapshotError(
         f"no snapshot '{shown(reference)}' {where}", hint="\n  ".join(lines)

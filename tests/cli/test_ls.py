@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from slurmic_store import pin
+from slurmic_store import Store, pin
 
 DAY = 24 * 3600
 NOON = 1_795_348_800.0  # 2026-11-22 12:00:00 UTC
@@ -169,3 +169,19 @@ def test_a_folder_that_is_another_snapshots_by_now(run: Any, records: Any) -> No
         json.loads(line)["code_folder_state"] for line in run("ls", "--json").stdout.splitlines()
     ]
     assert states == ["present", "gone"]
+
+
+def test_from_where_there_is_no_store(run: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    """Somebody asks from another filesystem, or from a folder that cannot be written to."""
+    home = Path(os.environ["HOME"])
+    elsewhere = Path("/dev/shm")
+    if elsewhere.stat().st_dev == home.stat().st_dev:
+        pytest.skip("there is only one filesystem")
+    done = run("ls", cwd=elsewhere)
+    assert done.returncode == 1
+    assert b"no store at" in done.stderr and b"looked there because" in done.stderr
+    store = Store.open(home / ".slurmic")
+    done = run("ls", cwd=elsewhere)
+    assert done.returncode == 0, done.stderr
+    assert b"so the one in your home folder\n0 snapshots in store" in done.stderr
+    assert store.name.encode() in done.stderr
