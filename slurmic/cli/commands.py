@@ -70,7 +70,7 @@ what REF may be:
   5be1c2                its tree, or a unique beginning with six digits or more
   runs/a, runs/a/code   its output folder (the newest snapshot in it) or its code folder, or any
                         path in them; also where they were moved to, and when they are gone
-  .                     (diff, cat) the working tree, as it would be packed now
+  .                     for show, diff, cat, checkout: the working tree, as it would be packed now
   In doubt it is a job, a pin, an id, a tree, a path, in this order; ./1234 is always a path.
 """
 
