@@ -43,6 +43,9 @@ from . import jobids
 WORKING_TREE = "."
 """What stands for the working tree, where a command takes that as well."""
 
+TASK_FOLDERS = b"-tasks"
+"""What is appended to the name of a code folder for the folder of its tasks' own ones."""
+
 SHORTEST_RANDOM_PART = 4
 SHORTEST_TREE = 6
 
@@ -217,6 +220,9 @@ def _upwards(
             of_folder.setdefault(folder, []).append(record)
             of_output.setdefault(os.path.dirname(folder), []).append(record)
     for folder in _and_above(path):
+        if folder.endswith(TASK_FOLDERS):
+            # With code_scope="task" each task has its own copy of the code folder in there.
+            folder = folder.removesuffix(TASK_FOLDERS)
         beside = _record_beside(folder, catalogue.records)
         if beside is not None:
             return _of_folder(reference, folder, beside, of_folder.get(folder, []), catalogue)

@@ -144,6 +144,15 @@ def test_folders_and_what_is_in_them(scene: Scene) -> None:
     assert scene.find("project/../out/code").kind == "folder"
 
 
+def test_the_folder_of_a_single_task(scene: Scene) -> None:
+    """With code_scope="task" each task runs from a folder of its own, beside the code folder."""
+    first, second = scene.take("out"), scene.take("out")
+    for name in ("code-tasks/12_7/a.py", "code-tasks"):
+        assert scene.find(f"out/{name}").record == first, name
+    assert scene.find("out/code-2-tasks/13").record == second
+    assert scene.find("out/code-tasks/12_7").folder == first.code_folder
+
+
 def test_a_folder_that_is_gone_is_found_by_its_name(scene: Scene) -> None:
     record = scene.take("out")
     shutil.rmtree(scene.folder / "out")
