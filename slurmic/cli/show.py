@@ -126,7 +126,7 @@ class Show:
 
 
 _STATES = {
-    "present": "there",
+    "present": "present",
     "gone": "gone",
     "unknown": "cannot be looked for: its filesystem is not mounted here, or does not answer",
 }

@@ -15,10 +15,8 @@ are as good as one: the newest is taken); an output folder means its newest.
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -39,6 +37,7 @@ from slurmic_store import (
 )
 
 from . import jobids
+from .candidates import EXPECTED, RANDOM_PART, ambiguous, unknown
 
 WORKING_TREE = "."
 """What stands for the working tree, where a command takes that as well."""
@@ -46,13 +45,10 @@ WORKING_TREE = "."
 TASK_FOLDERS = b"-tasks"
 """What is appended to the name of a code folder for the folder of its tasks' own ones."""
 
-SHORTEST_RANDOM_PART = 4
+SHORTESTRANDOM_PART = 4
 SHORTEST_TREE = 6
 
 ReferenceKind = Literal["id", "job", "pin", "tree", "folder"]
-
-_RANDOM_PART = 14
-"""Where the random part of an id begins."""
 
 _NAMED = 8
 
@@ -105,7 +101,7 @@ def resolve_reference(reference: str, store: Store | None, *, cwd: str) -> Found
         DamagedError: the record that it means does not read back.
     """
     if not reference:
-        raise UnknownSnapshotError("an empty text means no snapshot", hint=_EXPECTED)
+        raise UnknownSnapshotError("an empty text means no snapshot", hint=EXPECTED)
     if reference == WORKING_TREE:
         raise UnknownSnapshotError(
             "'.' is the working tree, and that is no snapshot",
@@ -120,7 +116,7 @@ def resolve_reference(reference: str, store: Store | None, *, cwd: str) -> Found
     found = _by_path(reference, path, catalogue)
     if found is not None:
         return found
-    raise _unknown(reference, path, catalogue)
+    raise unknown(reference, path, store, catalogue.records, catalogue.notes())
 
 
 @dataclass
@@ -167,8 +163,8 @@ def _by_name(reference: str, catalogue: _Catalogue) -> FoundSnapshot | None:
         for snapshot_id in ids
         if snapshot_id.startswith(reference)
         or (
-            len(reference) >= SHORTEST_RANDOM_PART
-            and snapshot_id[_RANDOM_PART:].startswith(reference)
+            len(reference) >= SHORTESTRANDOM_PART
+            and snapshot_id[RANDOM_PART:].startswith(reference)
         )
     ]
     if len(fitting_ids) == 1:
@@ -329,79 +325,7 @@ def _only(
     if len(fitting) == 1:
         return _found(reference, fitting[0], kind, catalogue)
     what = {"id": "ids", "job": "jobs", "pin": "pins", "tree": "trees", "folder": "folders"}[kind]
-    raise UnknownSnapshotError(
-        f"'{shown(reference)}' fits {what} of {len(fitting)} snapshots",
-        hint="\n  ".join(["which one?", *_listed(sorted(fitting, key=_age, reverse=True))]),
-    )
-
-
-def _unknown(reference: str, path: bytes, catalogue: _Catalogue) -> UnknownSnapshotError:
-    """The error for a reference that means no snapshot, with what may have been meant."""
-    store, records = catalogue.store, catalogue.records
-    where = "beside it" if store is None else f"in store '{store.name}'"
-    lines = []
-    related = [record for record in records if _concerns(record, path)]
-    if related:
-        lines.append(f"'{shown(path)}' is in none of their folders, but has to do with:")
-    elif close := _close(reference, records):
-        lines.append("did you mean one of these?")
-        related = close
-    elif records:
-        lines.append("the newest are:")
-        related = records[-3:]
-    lines += _listed(sorted(related, key=_age, reverse=True))
-    lines.append(_EXPECTED)
-    if store is not None:
-        lines.append(
-            "each filesystem may have a store of its own: --store names another one, and a path is "
-            "looked up in that of its filesystem"
-        )
-    lines += catalogue.notes()
-    return UnknownSnapshotError(
-        f"no snapshot '{shown(reference)}' {where}", hint="\n  ".join(lines)
-    )
-
-
-_EXPECTED = (
-    "a snapshot is named by its id, a job, its pin, its tree, its code folder or its output "
-    "folder; "
-    "'slurmic ls' lists them"
-)
-
-
-def _concerns(record: SnapshotRecord, path: bytes) -> bool:
-    """Whether a path is the source tree of a snapshot, or has its code folder below it."""
-    root = record.info.get("code_root")
-    if isinstance(root, str) and os.fsencode(root) == path:
-        return True
-    return record.code_folder is not None and record.code_folder.startswith(path + b"/")
-
-
-def _close(reference: str, records: Sequence[SnapshotRecord]) -> list[SnapshotRecord]:
-    names: dict[str, SnapshotRecord] = {}
-    for record in records:
-        numbers = {job.partition("_")[0] for job in record.jobs}
-        for name in (record.id, record.id[_RANDOM_PART:], record.tree[:8], *record.jobs, *numbers):
-            names[name] = record
-    close = difflib.get_close_matches(reference, names, n=5, cutoff=0.6)
-    return list({names[name].id: names[name] for name in close}.values())
-
-
-def _listed(records: Sequence[SnapshotRecord]) -> list[str]:
-    """One line for each of the first records, and how many there are besides."""
-    lines = [
-        "  ".join(
-            (
-                record.id,
-                time.strftime("%Y-%m-%d %H:%M", time.localtime(record.created)),
-                jobids.in_short(record.jobs) or "no jobs",
-                shown(record.code_folder or b"only stored"),
-            )
-        )
-        for record in records
-    ]
-    more = [f"and {len(lines) - _NAMED} more"] if len(lines) > _NAMED else []
-    return lines[:_NAMED] + more
+    raise ambiguous(reference, what, fitting)
 
 
 def _age(record: SnapshotRecord) -> tuple[float, str]:

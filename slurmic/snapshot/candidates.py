@@ -1,0 +1,110 @@
+"""What is said of a reference that means no snapshot, or several: the closest ones, a line each."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import time
+from collections.abc import Sequence
+
+from slurmic_store import SnapshotRecord, Store, UnknownSnapshotError, shown
+
+from . import jobids
+
+RANDOM_PART = 14
+"""Where the random part of an id begins."""
+
+EXPECTED = (
+    "a snapshot is named by its id, a job, its pin, its tree, its code folder or its output "
+    "folder; 'slurmic ls' lists them"
+)
+
+_NAMED = 8
+
+
+def ambiguous(reference: str, what: str, fitting: Sequence[SnapshotRecord]) -> UnknownSnapshotError:
+    """The error for a reference that means several snapshots.
+
+    Args:
+        reference: as it was given.
+        what: as what it was understood, in the plural.
+        fitting: the records that it fits.
+    """
+    return UnknownSnapshotError(
+        f"'{shown(reference)}' fits {what} of {len(fitting)} snapshots",
+        hint="\n  ".join(["which one?", *_listed(fitting)]),
+    )
+
+
+def unknown(
+    reference: str,
+    path: bytes,
+    store: Store | None,
+    records: Sequence[SnapshotRecord],
+    notes: Sequence[str],
+) -> UnknownSnapshotError:
+    """The error for a reference that means no snapshot, with what may have been meant.
+
+    Args:
+        reference: as it was given.
+        path: the absolute path that it would be.
+        store: where it was looked up; None if only beside the path.
+        records: all that there are, oldest first.
+        notes: what else to say.
+    """
+    where = "beside it" if store is None else f"in store '{store.name}'"
+    lines = []
+    related = [record for record in records if _concerns(record, path)]
+    if related:
+        lines.append(f"'{shown(path)}' is in none of their folders, but has to do with:")
+    elif close := _close(reference, records):
+        lines.append("did you mean one of these?")
+        related = close
+    elif records:
+        lines.append("the newest are:")
+        related = list(records[-3:])
+    lines += _listed(related)
+    lines.append(EXPECTED)
+    if store is not None:
+        lines.append(
+            "each filesystem may have a store of its own: --store names another one, and a path is "
+            "looked up in that of its filesystem"
+        )
+    return UnknownSnapshotError(
+        f"no snapshot '{shown(reference)}' {where}", hint="\n  ".join([*lines, *notes])
+    )
+
+
+def _concerns(record: SnapshotRecord, path: bytes) -> bool:
+    """Whether a path is the source tree of a snapshot, or has its code folder below it."""
+    root = record.info.get("code_root")
+    if isinstance(root, str) and os.fsencode(root) == path:
+        return True
+    return record.code_folder is not None and record.code_folder.startswith(path + b"/")
+
+
+def _close(reference: str, records: Sequence[SnapshotRecord]) -> list[SnapshotRecord]:
+    names: dict[str, SnapshotRecord] = {}
+    for record in records:
+        numbers = {job.partition("_")[0] for job in record.jobs}
+        for name in (record.id, record.id[RANDOM_PART:], record.tree[:8], *record.jobs, *numbers):
+            names[name] = record
+    close = difflib.get_close_matches(reference, names, n=5, cutoff=0.6)
+    return list({names[name].id: names[name] for name in close}.values())
+
+
+def _listed(records: Sequence[SnapshotRecord]) -> list[str]:
+    """One line for each of the newest records, and how many there are besides."""
+    lines = [
+        "  ".join(
+            (
+                record.id,
+                time.strftime("%Y-%m-%d %H:%M", time.localtime(record.created)),
+                jobids.in_short(record.jobs) or "no jobs",
+                shown(record.code_folder or b"only stored"),
+            )
+        )
+        for record in sorted(records, key=lambda record: record.created, reverse=True)
+    ]
+    more = [f"and {len(lines) - _NAMED} more"] if len(lines) > _NAMED else []
+    return lines[:_NAMED] + more
