@@ -27,6 +27,7 @@ from .harness import Settings, remove
 from .report import Bar, Report, format_bars
 
 BENCHMARKS = {
+    "selection": "which files are packed: against the filesystem's floor, git and ripgrep",
     "packing": "a submission's work: unchanged, edited, first; memory; against number of files",
     "repeated": "the thousandth snapshot of one tree against the tenth",
     "disk": "bytes and inodes against number of jobs",

@@ -1,50 +1,43 @@
-"""How long does selecting files take, against the floor of the filesystem and against its peers?
+"""Selecting files, against the floor of the filesystem and against programs that list files.
 
-    python benchmarks/selection.py [--rounds 9] [--json RESULTS.json] [--shape plain]
-
-Three source trees are generated in a temporary folder:
+Three source trees are generated:
 
     plain   a project of about 3,000 files
     mono    a monorepo of about 25,000 files in 6,800 folders, with 41 ignore files
     venv    the plain project with an ignored virtual environment of 40,000 files and node_modules
             of 50,000
 
-and selected from, in one process, in turn and in changing order, by
+and a fourth, "used": the plain project after its tests have run, so that each package has an
+ignored ``__pycache__``. The first three are repositories with everything but what is ignored in
+the index. In each select:
 
-    floor       os.scandir over the whole tree, asking each entry for its type; no selection
-    ours        slurmic, the tree being in no repository
-    ours+git    slurmic, the tree being a repository with everything in the index
-    0.2.1       the published slurmic 0.2.1 (fetched with pip; without a network it is left out)
-    ls-files    git ls-files -co --exclude-standard, which knows no add-back
-    rg          rg --files, which knows no add-back either and skips hidden files
+    slurmic         as in a submission
+    without .git    the same where there is no repository
+    floor           os.scandir over the whole tree, asking each entry for its type; no selection
+    list of paths   the least that a selection in Python does: the floor's walk, and a sorted list
+                    of all paths; no rules
+    git ls-files    git ls-files -co --exclude-standard, which knows no add-back
+    rg --files      which knows no add-back either, and skips hidden files
+    slurmic 0.2.1   what the published version did before it copied
 
-What is compared is the median, over the rounds, of the ratio within a round, so that a machine
-that is busy for a while does not favour one of them. The page cache is warm. Processor time, child
-processes included, is given beside the time on the clock: on a machine that is busy all the time
-only it means something.
+The page cache is warm.
 """
 
 from __future__ import annotations
 
-import argparse
-import gc
-import importlib.util
-import json
-import math
 import os
-import resource
 import shutil
-import statistics
 import subprocess
-import sys
-import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
 from slurmic.selection import SelectionRules, select
+
+from . import peers
+from .harness import Candidate, Samples, Settings, alternate, remove
+from .report import Report
 
 SUFFIXES = (".py", ".sh", ".yaml", ".toml")
 EXCLUDES = (".git", "wandb", "outputs", "datasets")
@@ -76,10 +69,10 @@ def touch(folder: str, *names: str) -> int:
     return len(names)
 
 
-def make_plain(root: str) -> int:
+def make_plain(root: str, share: float = 1.0) -> int:
     """A library: packages with subpackages, tests that mirror them, docs, some data."""
     count = 0
-    for package in range(20):
+    for package in range(_scaled(20, share)):
         for part in range(9):
             names = [f"module_{number}.py" for number in range(8)]
             count += touch(f"{root}/src/library/p{package}/part{part}", *names, "__init__.py")
@@ -88,40 +81,52 @@ def make_plain(root: str) -> int:
             count += touch(f"{root}/tests/p{package}/part{part}", *names, "data.json")
         names = [f"page{number}.md" for number in range(16)]
         count += touch(f"{root}/docs/p{package}", *names, "figure.png", "run.sh", "conf.yaml")
-    with open(f"{root}/.gitignore", "w", encoding="utf-8") as file:
-        file.write(GITIGNORE)
+    Path(root, ".gitignore").write_text(GITIGNORE, encoding="utf-8")
     return count + 1
 
 
-def make_mono(root: str) -> int:
+def make_used(root: str, share: float = 1.0) -> int:
+    """The plain project after its tests have run."""
+    count = make_plain(root, share)
+    for folder, _, names in list(os.walk(root)):
+        compiled = [name[:-3] + ".cpython-311.pyc" for name in names if name.endswith(".py")]
+        if compiled:
+            count += touch(f"{folder}/__pycache__", *compiled)
+    return count
+
+
+def make_mono(root: str, share: float = 1.0) -> int:
     """Many small packages of several languages; every team has an ignore file."""
     count = 0
-    for team in range(40):
+    teams = _scaled(40, share)
+    for team in range(teams):
         for part in range(13):
             for unit in range(12):
                 count += touch(
                     f"{root}/packages/team{team}/part{part}/unit{unit}",
                     *("index.ts", "types.ts", "main.py", "README.md"),
                 )
-        with open(f"{root}/packages/team{team}/.gitignore", "w", encoding="utf-8") as file:
-            file.write(f"/dist\n*.generated.ts\n!keep.generated.ts\nout{team}/\n/part*/cache\n")
-    with open(f"{root}/.gitignore", "w", encoding="utf-8") as file:
-        file.write(GITIGNORE + "/packages/*/coverage\n**/tmp/*.bin\n")
-    return count + 41
+        Path(root, f"packages/team{team}/.gitignore").write_text(
+            f"/dist\n*.generated.ts\n!keep.generated.ts\nout{team}/\n/part*/cache\n",
+            encoding="utf-8",
+        )
+    ignored = GITIGNORE + "/packages/*/coverage\n**/tmp/*.bin\n"
+    Path(root, ".gitignore").write_text(ignored, encoding="utf-8")
+    return count + teams + 1
 
 
-def make_venv(root: str) -> int:
+def make_venv(root: str, share: float = 1.0) -> int:
     """The plain project after `pip install` and `npm install`."""
-    count = make_plain(root)
+    count = make_plain(root, share)
     site = f"{root}/.venv/lib/python3.11/site-packages"
     count += touch(f"{root}/.venv", "pyvenv.cfg")
-    for package in range(200):
+    for package in range(_scaled(200, share)):
         for part in range(10):
             folder = f"{site}/package{package}/part{part}"
             count += touch(folder, *(f"m{number}.py" for number in range(10)))
             compiled = (f"m{number}.cpython-311.pyc" for number in range(10))
             count += touch(f"{folder}/__pycache__", *compiled)
-    for package in range(1250):
+    for package in range(_scaled(1250, share)):
         for part in range(4):
             names = [f"f{number}.js" for number in range(8)]
             folder = f"{root}/node_modules/package{package}/lib{part}"
@@ -129,10 +134,29 @@ def make_venv(root: str) -> int:
     return count
 
 
-SHAPES: dict[str, Callable[[str], int]] = {
-    "plain": make_plain,
-    "mono": make_mono,
-    "venv": make_venv,
+def _scaled(number: int, share: float) -> int:
+    return max(1, round(number * share))
+
+
+class Shape(NamedTuple):
+    """A generated tree, and what is promised for it.
+
+    Attributes:
+        make: writes it to a path; how many files.
+        under_git: whether git is the bar within a repository.
+        promised: whether anything is.
+    """
+
+    make: Callable[[str, float], int]
+    under_git: bool
+    promised: bool = True
+
+
+SHAPES = {
+    "plain": Shape(make_plain, under_git=True),
+    "mono": Shape(make_mono, under_git=True),
+    "venv": Shape(make_venv, under_git=False),
+    "used": Shape(make_used, under_git=False, promised=False),
 }
 
 
@@ -150,23 +174,20 @@ def floor(root: bytes) -> int:
     return count
 
 
-def published(folder: Path) -> ModuleType | None:
-    """slurmic.utils of the published 0.2.1, under another name; None if it cannot be fetched."""
-    command = (
-        *(sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder)),
-        "slurmic==0.2.1",
-    )
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    if result.returncode:
-        print(f"slurmic 0.2.1 cannot be fetched: {result.stderr.strip()}", file=sys.stderr)
-        return None
-    spec = importlib.util.spec_from_file_location(
-        "published_slurmic_utils", folder / "slurmic/utils.py"
-    )
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def list_of_paths(root: bytes) -> int:
+    """The fastest that we know in Python for a sorted list of all paths; how many files."""
+    paths: list[bytes] = []
+    stack = [b""]
+    while stack:
+        folder = stack.pop()
+        entries = list(os.scandir(root + b"/" + folder))
+        names = [entry.name for entry in entries if entry.is_file(follow_symlinks=False)]
+        paths += [folder + name for name in names]
+        if len(names) < len(entries):
+            folders = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+            stack += [folder + name + b"/" for name in folders if name != b".git"]
+    paths.sort()
+    return len(paths)
 
 
 def published_selection(utils: ModuleType, root: str) -> int:
@@ -184,155 +205,117 @@ def published_selection(utils: ModuleType, root: str) -> int:
     return sum(1 for _ in utils.filtered_dir(root, include, exclude))
 
 
-class Sample(NamedTuple):
-    """Seconds that one run took."""
-
-    clock: float
-    processor: float
+OURS, WITHOUT = "slurmic", "slurmic, without .git"
+FLOOR, LIST = "floor: scandir", "list of paths"
+GIT, RIPGREP, OLD = "git ls-files -co", "rg --files", "slurmic 0.2.1"
 
 
-def processor_time() -> float:
-    """Seconds of processor time that this process and its ended children have used."""
-    usages = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+def run(settings: Settings, report: Report) -> None:
+    """Measure it all."""
+    utils = published(settings, report)
+    share = settings.pick(tiny=0.01, quick=1.0, full=1.0)
+    for name, shape in SHAPES.items():
+        root = settings.scratch / name
+        samples, files = measured(root, shape, share, settings, utils)
+        remove(root)
+        report.compared(f"selecting from '{name}', {files:,} files", samples, OURS)
+        if not shape.promised or settings.size == "tiny":
+            continue
+        report.ratio_bar(name, samples, WITHOUT, FLOOR, 2)
+        if shape.under_git:
+            report.ratio_bar(name, samples, OURS, GIT, 1)
+        report.ratio_bar(name, samples, OLD, OURS, 10, at_least=True)
+        if name == "mono" and GIT in samples:
+            report.note(
+                f"On 'mono' listing the folders is nearly all of the work: '{LIST}', without any "
+                f"rules, takes {samples.ratio(LIST, GIT):.2f} times as long as git, so that much "
+                "is beyond a walk in Python; "
+                f"the rules make it {samples.ratio(OURS, LIST):.2f} times '{LIST}'."
+            )
+    against_files(settings, report)
 
 
-class Bench:
-    """One shape, ready to be selected from by each of the candidates."""
+def published(settings: Settings, report: Report) -> ModuleType | None:
+    """slurmic.utils of 0.2.1, if it can be fetched."""
+    try:
+        return peers.published_utils(settings)
+    except subprocess.CalledProcessError as error:
+        report.note(f"slurmic 0.2.1 is left out: it cannot be fetched ({error}).")
+        return None
 
-    def __init__(self, base: Path, shape: str, utils: ModuleType | None) -> None:
-        self.root = base / shape
-        self.root.mkdir()
-        self.files = SHAPES[shape](str(self.root))
-        self._hidden = base / f"{shape}.git"
-        home = base / "home"
-        home.mkdir(exist_ok=True)
-        self._environ = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(home),
-            "GIT_CONFIG_SYSTEM": os.devnull,
-            # The temporary folder may itself be in a repository.
-            "GIT_CEILING_DIRECTORIES": str(base),
-        }
-        self._run("git", "init", "-q", ".")
-        self._run("git", "add", "-A")
-        self._run("git", "-c", "user.name=n", "-c", "user.email=e", "commit", "-qm", "all")
-        rules = SelectionRules(SUFFIXES, EXCLUDES)
 
-        def ours() -> int:
-            return len(select(self.root, rules, environ=self._environ).paths)
+def measured(
+    root: Path, shape: Shape, share: float, settings: Settings, utils: ModuleType | None
+) -> tuple[Samples, int]:
+    """What all candidates take, in a tree made at `root`; its number of files."""
+    root.mkdir()
+    files = shape.make(str(root), share)
+    hidden = root.with_name(f"{root.name}.git")
+    has_git = shutil.which("git") is not None
+    if has_git:
+        for command in (("init", "-q", "."), ("add", "-A"), (*_IDENTITY, "commit", "-qm", "all")):
+            peers.run("git", *command, cwd=root)
+    rules = SelectionRules(SUFFIXES, EXCLUDES)
+    raw = os.fsencode(root)
 
-        self.candidates: dict[str, Callable[[], int]] = {
-            "floor": lambda: floor(os.fsencode(self.root)),
-            "ours": ours,
-            "ours+git": ours,
-            "ls-files": lambda: self._run("git", "ls-files", "-co", "--exclude-standard"),
-        }
-        if shutil.which("rg"):
-            self.candidates["rg"] = lambda: self._run("rg", "--files")
-        if utils is not None:
-            self.candidates["0.2.1"] = lambda: published_selection(utils, str(self.root))
+    def ours(_: Path) -> None:
+        select(root, rules)
 
-    def measure(self, name: str) -> tuple[Sample, int]:
-        """What one candidate takes, and how many files it found."""
-        without_repository = name in ("floor", "ours")
-        if without_repository:
-            (self.root / ".git").rename(self._hidden)
-        gc.collect()
-        try:
-            started, used = time.perf_counter(), processor_time()
-            count = self.candidates[name]()
-            return Sample(time.perf_counter() - started, processor_time() - used), count
-        finally:
-            if without_repository:
-                self._hidden.rename(self.root / ".git")
+    def hide() -> None:
+        if has_git:
+            (root / ".git").rename(hidden)
 
-    def _run(self, *command: str) -> int:
-        result = subprocess.run(
-            command, cwd=self.root, env=self._environ, capture_output=True, check=True
+    def show() -> None:
+        if has_git:
+            hidden.rename(root / ".git")
+
+    candidates = [
+        Candidate(FLOOR, lambda _: _ignore(floor(raw))),
+        Candidate(LIST, lambda _: _ignore(list_of_paths(raw))),
+        Candidate(WITHOUT, ours, hide, show),
+        Candidate(OURS, ours),
+    ]
+    if has_git:
+        list_files = ("git", "ls-files", "-co", "--exclude-standard")
+        candidates.append(Candidate(GIT, lambda _: _ignore(peers.run(*list_files, cwd=root))))
+    if shutil.which("rg"):
+        candidates.append(
+            Candidate(RIPGREP, lambda _: _ignore(peers.run("rg", "--files", cwd=root)))
         )
-        return result.stdout.count(b"\n")
-
-
-RATIOS = (("ours", "floor"), ("ours+git", "ls-files"), ("ours+git", "rg"), ("0.2.1", "ours+git"))
-
-#: For each shape and title of a table: column to value.
-Tables = dict[str, dict[str, float]]
-
-
-def run(bench: Bench, rounds: int, slow_rounds: int) -> tuple[Tables, dict[str, int]]:
-    """Measure all candidates in turn: medians in milliseconds, ratios; how many each found."""
-    samples: dict[str, list[Sample]] = {name: [] for name in bench.candidates}
-    counts = {name: bench.measure(name)[1] for name in bench.candidates if name != "0.2.1"}
-    names = list(bench.candidates)
-    for number in range(rounds):
-        for name in names[number % len(names) :] + names[: number % len(names)]:
-            if name == "0.2.1" and number >= slow_rounds:
-                continue
-            sample, counts[name] = bench.measure(name)
-            samples[name].append(sample)
-    tables: Tables = {}
-    for index, kind in enumerate(("clock", "processor")):
-        seconds = {name: [sample[index] for sample in taken] for name, taken in samples.items()}
-        tables[f"{kind}, ms"] = {
-            name: round(statistics.median(taken) * 1000, 2) for name, taken in seconds.items()
-        }
-        tables[f"{kind}, ratio"] = {
-            f"{one} / {other}": round(
-                statistics.median(
-                    first / second
-                    for first, second in zip(seconds[one], seconds[other], strict=False)
-                ),
-                2,
-            )
-            for one, other in RATIOS
-            if one in seconds and other in seconds
-        }
-    return tables, counts
-
-
-def show(results: dict[str, Tables]) -> None:
-    """Print the tables, one line for each shape."""
-    for title in next(iter(results.values())):
-        columns = list(dict.fromkeys(name for tables in results.values() for name in tables[title]))
-        widths = [max(8, len(column)) for column in columns]
-        heads = (f"{column:>{width}}" for column, width in zip(columns, widths, strict=True))
-        print("  ".join([f"{title:16}", *heads]))
-        for shape, tables in results.items():
-            cells = (
-                f"{tables[title].get(column, math.nan):>{width}.2f}"
-                for column, width in zip(columns, widths, strict=True)
-            )
-            print("  ".join([f"{shape:16}", *cells]))
-        print()
-
-
-def main() -> None:
-    """Run it."""
-    parser = argparse.ArgumentParser(description="Measure the selection against its peers.")
-    parser.add_argument("--rounds", type=int, default=9, help="rounds for each shape")
-    parser.add_argument(
-        "--slow-rounds", type=int, default=3, help="rounds that 0.2.1 takes part in"
+    if utils is not None:
+        candidates.append(
+            Candidate(OLD, lambda _: _ignore(published_selection(utils, str(root))), slow=True)
+        )
+    large = files > 10_000
+    samples = alternate(
+        candidates,
+        settings.scratch,
+        rounds=settings.pick(tiny=2, quick=9 if large else 25, full=31 if large else 101),
+        slow_rounds=settings.pick(tiny=1, quick=1 if large else 3, full=3 if large else 9),
     )
-    parser.add_argument("--shape", choices=SHAPES, action="append", help="only this shape")
-    parser.add_argument("--json", type=Path, help="write the results here too")
-    arguments = parser.parse_args()
-    results: dict[str, Tables] = {}
-    counts: dict[str, dict[str, int]] = {}
-    with tempfile.TemporaryDirectory(prefix="selection-benchmark-") as folder:
-        base = Path(os.path.realpath(folder))
-        utils = published(base / "published")
-        for shape in arguments.shape or SHAPES:
-            bench = Bench(base, shape, utils)
-            print(f"{shape}: {bench.files:,} files", file=sys.stderr)
-            results[shape], counts[shape] = run(bench, arguments.rounds, arguments.slow_rounds)
-            shutil.rmtree(bench.root)
-    show(results)
-    if arguments.json:
-        arguments.json.parent.mkdir(parents=True, exist_ok=True)
-        written = {"results": results, "files_found": counts}
-        arguments.json.write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")
+    return samples, files
 
 
-if __name__ == "__main__":
-    main()
+_IDENTITY = ("-c", "user.name=bench", "-c", "user.email=bench@localhost", "-c", "gc.auto=0")
+
+
+def against_files(settings: Settings, report: Report) -> None:
+    """Draw the time against the number of files."""
+    teams = settings.pick(tiny=(1,), quick=(1, 5, 20, 80), full=(1, 2, 5, 10, 20, 40, 80, 160))
+    curves: dict[str, list[tuple[float, float]]] = {}
+    for number in teams:
+        root = settings.scratch / f"mono-{number}"
+        samples, files = measured(root, SHAPES["mono"], number / 40, settings, None)
+        remove(root)
+        for name in samples.taken:
+            curves.setdefault(name, []).append((files, samples.median(name) * 1000))
+    report.picture(
+        "files",
+        "Selecting from a monorepo with an ignore file for each 625 files",
+        ("files", "milliseconds"),
+        curves,
+    )
+
+
+def _ignore(_: object) -> None:
+    return None

@@ -30,32 +30,9 @@ from .boundaries import (
 from .discovery import GITIGNORE, with_ignore_file
 from .matcher import Level
 from .rules import SelectionRules
+from .secretnames import SECRET_ENDINGS, SECRET_NAMES
 
 ENVIRONMENT_MARKER: Final = b"pyvenv.cfg"
-
-#: Names, and ends of names without a suffix of code, that secrets usually have.
-SECRET_NAMES: Final = frozenset(
-    {
-        b".env",
-        b".env.local",
-        b".env.production",
-        b".git-credentials",
-        b".netrc",
-        b".pgpass",
-        b".pypirc",
-        b"credentials",
-        b"credentials.json",
-        b"id_dsa",
-        b"id_ecdsa",
-        b"id_ed25519",
-        b"id_rsa",
-        b"secrets.json",
-        b"secrets.toml",
-        b"secrets.yaml",
-        b"secrets.yml",
-    }
-)
-SECRET_ENDINGS: Final = frozenset({b".env", b".jks", b".key", b".p12", b".pem", b".pfx"})
 
 #: So many names are decided at a time, at most. More would save nothing, and the names of a
 #: million ignored files of data should never be held together.

@@ -1,0 +1,29 @@
+"""Names that files with secrets usually have."""
+
+from __future__ import annotations
+
+from typing import Final
+
+SECRET_NAMES: Final = frozenset(
+    {
+        b".env",
+        b".env.local",
+        b".env.production",
+        b".git-credentials",
+        b".netrc",
+        b".pgpass",
+        b".pypirc",
+        b"credentials",
+        b"credentials.json",
+        b"id_dsa",
+        b"id_ecdsa",
+        b"id_ed25519",
+        b"id_rsa",
+        b"secrets.json",
+        b"secrets.toml",
+        b"secrets.yaml",
+        b"secrets.yml",
+    }
+)
+#: Ends of names. Looked for in files that no suffix of code takes.
+SECRET_ENDINGS: Final = frozenset({b".env", b".jks", b".key", b".p12", b".pem", b".pfx"})
