@@ -26,6 +26,9 @@ WARN_FILES, WARN_MB = 10_000, 200
 MAX_FILES, MAX_MB = 100_000, 2_147
 """Above this a snapshot is refused: 100,000 files or 2 GiB, rounded down to megabytes."""
 
+WARN_ADDED_FILES = 500
+"""Above this an ignored folder from which files are added back was probably forgotten (files)."""
+
 DEFAULT_EXCLUDED = (".git", "wandb", "outputs", "datasets")
 """Which folders are never packed by default, from the specification."""
 
@@ -91,6 +94,8 @@ class SlurmConfig:
             fail with an "error", or "ignore" it.
         warn_code_files: number of files above which a snapshot is warned of; 0 for never.
         warn_code_mb: the same for its size, in megabytes (10^6 bytes).
+        warn_added_files: number of files that code_file_suffixes add back from one folder that git
+            ignores, above which that is warned of; 0 for never.
         max_code_files: number of files above which nothing is packed, and the submission fails;
             0 for no limit.
         max_code_mb: the same for the size, in megabytes.
@@ -137,6 +142,7 @@ class SlurmConfig:
     on_live_import: OnLiveImport = "warn"
     warn_code_files: int = WARN_FILES
     warn_code_mb: int = WARN_MB
+    warn_added_files: int = WARN_ADDED_FILES
     max_code_files: int = MAX_FILES
     max_code_mb: int = MAX_MB
     require_clean: bool = False
@@ -148,6 +154,8 @@ class SlurmConfig:
         _require("code_stage", self.code_stage, get_args(CodeStage))
         _require("on_live_import", self.on_live_import, get_args(OnLiveImport))
         _require("distributed_env_task", self.distributed_env_task, ("torch",))
+        for name in _LIMITS:
+            _require_count(name, getattr(self, name))
         if self.use_distributed_env and not self.distributed_launch_command:
             raise ConfigError(
                 "distributed_launch_command is empty although use_distributed_env is True",
@@ -187,6 +195,22 @@ def _output_folder(name: str, mode: Mode) -> str:
     if not base.endswith("slurm"):
         base = os.path.join(base, "slurm")
     return base + ending
+
+
+_LIMITS = (
+    "warn_code_files",
+    "warn_code_mb",
+    "warn_added_files",
+    "max_code_files",
+    "max_code_mb",
+)
+
+
+def _require_count(name: str, value: Any) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ConfigError(
+            f"{name} cannot be {value!r}", hint="it is a whole number; 0 stands for no limit"
+        )
 
 
 def _require(name: str, value: Any, allowed: tuple[str, ...]) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Annotated
 
 import tyro
 
-from slurmic.config import DEFAULT_EXCLUDED, DEFAULT_SUFFIXES
-from slurmic.errors import ConfigError
+from slurmic.config import DEFAULT_EXCLUDED, DEFAULT_SUFFIXES, WARN_FILES, WARN_MB
+from slurmic.errors import ConfigError, SelectionError
 from slurmic.selection import Selection, SelectionRules, select
 
 from .console import number, say, size, warn, write_paths
@@ -57,7 +58,7 @@ class Files:
         if self.null + self.json + self.tree > 1:
             raise ConfigError("--null, --json and --tree exclude each other", hint="give one")
         selection = select(self.code_root, rules_of(self.suffixes, self.excluded))
-        sizes = sizes_of(selection) if self.json or self.tree else {}
+        sizes = sizes_of(selection)
         if self.json:
             for path in selection.paths:
                 kind = "symlink" if path in selection.symlinks else "file"
@@ -68,9 +69,29 @@ class Files:
             write_paths(selection.paths, nul=self.null)
         for warning in selection.warnings:
             warn(str(warning))
-        total = f", {size(sum(sizes.values()))}" if sizes else ""
-        say(f"{number(len(selection.paths), 'file')}{total} would be packed")
+        total = sum(sizes.values())
+        if len(sizes) > WARN_FILES or total > WARN_MB * 1_000_000:
+            warn(_size_warning(sizes))
+        if not sizes:
+            warn(_refusal(selection.require_files))
+        say(f"{number(len(sizes), 'file')} would be packed, {size(total)}")
         return DONE
+
+
+def _size_warning(sizes: dict[bytes, int]) -> str:
+    """What a submission with the default limits would say of so large a selection."""
+    # Here and not above: it takes longer to import than most trees to list.
+    from slurmic.snapshot import SizeLimits
+
+    return _refusal(lambda: SizeLimits().check(sizes))
+
+
+def _refusal(check: Callable[[], object]) -> str:
+    """What `check` says, or why it refuses."""
+    try:
+        return str(check())
+    except SelectionError as error:
+        return f"a submission would be refused: {error}"
 
 
 def rules_of(suffixes: list[str], excluded: list[str]) -> SelectionRules:

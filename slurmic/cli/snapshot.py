@@ -9,8 +9,8 @@ from typing import Annotated
 import tyro
 
 from slurmic import environment
-from slurmic.config import DEFAULT_EXCLUDED, DEFAULT_SUFFIXES, LinkMode
-from slurmic.snapshot import PackRequest, pack_code
+from slurmic.config import DEFAULT_EXCLUDED, DEFAULT_SUFFIXES, MAX_FILES, MAX_MB, LinkMode
+from slurmic.snapshot import PackRequest, SizeLimits, pack_code
 
 from .console import number, say, size, warn
 from .exits import DONE
@@ -45,6 +45,12 @@ class Snapshot:
     """as in exclude_code_folders; may be repeated; replaces the default (.git wandb outputs
     datasets)"""
 
+    max_code_files: int = MAX_FILES
+    """refuse more files than this; 0 for no limit"""
+
+    max_code_mb: int = MAX_MB
+    """refuse more megabytes than this; 0 for no limit"""
+
     def run(self) -> int:
         """Take it; the id goes to standard output, what it cost to standard error."""
         folder = os.path.abspath(self.output) if self.output else None
@@ -61,6 +67,7 @@ class Snapshot:
                 home=environment.home_folder(),
                 about=environment.about_process(),
                 pin_name=self.name,
+                limits=SizeLimits(max_files=self.max_code_files, max_mb=self.max_code_mb),
             )
         )
         for message in packed.warnings:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from slurmic.config import WARN_ADDED_FILES
 from slurmic.errors import SelectionError
 
 from .boundaries import Barriers
@@ -69,6 +70,7 @@ def select(
     rules: SelectionRules,
     *,
     environ: Mapping[str, str] | None = None,
+    warn_added: int = WARN_ADDED_FILES,
 ) -> Selection:
     """Select the files of the tree at `root`.
 
@@ -76,6 +78,8 @@ def select(
         root: a directory; relative to the current one if not absolute.
         rules: which files.
         environ: the environment that git is run in; None for this process's.
+        warn_added: number of files added back from one ignored folder above which that is warned
+            of; 0 for never.
 
     Raises:
         SelectionError: `root` is not a directory that can be read.
@@ -113,7 +117,7 @@ def select(
         mode="gitignore" if tree.discovering else "suffix",
         paths=walked.paths,
         symlinks=frozenset(symlinks),
-        warnings=tuple(_warnings(path, walked, symlinks, above, problem)),
+        warnings=tuple(_warnings(path, walked, symlinks, above, problem, warn_added)),
         rules=rules,
     )
 
@@ -196,6 +200,7 @@ def _warnings(
     symlinks: Sequence[bytes],
     above: RootLevel,
     problem: GitProblem | None,
+    warn_added: int,
 ) -> Iterator[SelectionWarning]:
     if above.ignoring is not None:
         rule = above.ignoring
@@ -206,7 +211,7 @@ def _warnings(
             "only code_file_suffixes and tracked files are packed",
             "change that pattern, or run `git init` in code_root",
         )
-    yield from folder_warnings(walked.paths, walked.environments, walked.ignored)
+    yield from folder_warnings(walked.paths, walked.environments, walked.ignored, warn_added)
     yield from link_warnings(root, walked.paths, symlinks)
     yield from secret_warnings(_selected(walked.suspects, walked.paths))
     yield from unreadable_warnings(

@@ -6,12 +6,9 @@ import os
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Literal
 
 from .display import counted, shown, shown_list
-
-#: An ignored folder that suffixes add back more files from than this is named in a warning.
-LARGE_ADD_BACK: Final = 500
 
 WarningKind = Literal[
     "virtual_environment",
@@ -59,7 +56,10 @@ def range_below(paths: Sequence[bytes], directory: bytes) -> tuple[int, int]:
 
 
 def folder_warnings(
-    paths: Sequence[bytes], environments: Sequence[bytes], ignored: Sequence[bytes]
+    paths: Sequence[bytes],
+    environments: Sequence[bytes],
+    ignored: Sequence[bytes],
+    warn_added: int,
 ) -> Iterator[SelectionWarning]:
     """Warn of virtual environments, and of ignored folders that many files are added back from.
 
@@ -67,6 +67,8 @@ def folder_warnings(
         paths: the selection, sorted.
         environments: directories that hold a virtual environment.
         ignored: directories that git ignores, topmost ones only.
+        warn_added: an ignored directory that more files than this are added back from is warned
+            of; 0 for none.
     """
     counts = {path: count_below(paths, path) for path in sorted(environments) if path}
     present = [path for path, count in counts.items() if count]
@@ -91,7 +93,7 @@ def folder_warnings(
             if inner == path or inner.startswith(path + b"/")
         )
         count = count_below(paths, path) - held
-        if count > LARGE_ADD_BACK:
+        if warn_added and count > warn_added:
             large[path] = count
     if large:
         total = sum(large.values())
@@ -101,7 +103,7 @@ def folder_warnings(
         yield SelectionWarning(
             "large_add_back",
             f"code_file_suffixes adds back {counted(total, 'file')} from {which}",
-            _to_exclude(list(large)),
+            f"{_to_exclude(list(large))}, or raise warn_added_files",
             tuple(large),
         )
 

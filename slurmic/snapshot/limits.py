@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from slurmic.config import MAX_FILES, MAX_MB, WARN_FILES, WARN_MB
+from slurmic.config import MAX_FILES, MAX_MB, WARN_ADDED_FILES, WARN_FILES, WARN_MB
 from slurmic.errors import SelectionError
 from slurmic_store import shown
 
@@ -28,12 +28,15 @@ class SizeLimits:
         warn_mb: megabytes (10^6 bytes) above which a warning is given.
         max_files: number of files above which it is refused.
         max_mb: megabytes above which it is refused.
+        warn_added: files that suffixes add back from one ignored folder, above which a warning is
+            given (by the selection; see `slurmic.selection.select`).
     """
 
     warn_files: int = WARN_FILES
     warn_mb: int = WARN_MB
     max_files: int = MAX_FILES
     max_mb: int = MAX_MB
+    warn_added: int = WARN_ADDED_FILES
 
     def check(self, sizes: Mapping[bytes, int]) -> str:
         """A warning for a snapshot of these files, or "".

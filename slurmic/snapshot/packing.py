@@ -290,7 +290,7 @@ def _select(request: PackRequest, root: str, output: str | None) -> Selection:
         include=request.include,
         exclude_directory=request.exclude_directory,
     )
-    selection = select(root, rules)
+    selection = select(root, rules, warn_added=request.limits.warn_added)
     selection.require_files()
     return selection
 

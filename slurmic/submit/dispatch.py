@@ -123,6 +123,7 @@ def _request(settings: Settings) -> PackRequest:
             config.warn_code_mb,
             config.max_code_files,
             config.max_code_mb,
+            config.warn_added_files,
         ),
         about={
             "job_name": config.job_name,

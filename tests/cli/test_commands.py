@@ -33,10 +33,34 @@ def test_files_lists_raw_sorted_paths(run: Any, project: Path) -> None:
     done = run("files", str(project), "-0")
     assert done.returncode == 0
     assert done.stdout == b"".join(path + b"\0" for path in sorted(expected))
-    assert done.stderr == b"4 files would be packed\n"
+    assert done.stderr == b"4 files would be packed, 12 B\n"
     assert run("files", cwd=project).stdout == b"".join(p + b"\n" for p in sorted(expected))
     done = run("files", "--suffix", ".txt", "--suffix", ".sh", "--exclude", "b", str(project))
     assert done.stdout == b"d.txt\n"
+
+
+def test_files_says_what_a_submission_would(run: Any, project: Path) -> None:
+    done = run("files", "--suffix", ".none", cwd=project)
+    assert (done.returncode, done.stdout) == (0, b"")
+    assert b"warning: a submission would be refused: nothing to pack in" in done.stderr
+    with open(project / "huge.py", "wb") as file:
+        file.truncate(300_000_000)  # a hole: it takes no space
+    done = run("files", cwd=project)
+    assert b"warning: 5 files, 300.0 MB, are packed" in done.stderr
+    assert b"raise warn_code_files and warn_code_mb" in done.stderr
+    with open(project / "huge.py", "wb") as file:
+        file.truncate(3_000_000_000)
+    done = run("files", cwd=project)
+    assert done.stdout.count(b".py") == 4
+    assert b"refused: 5 files, 3,000.0 MB, would be packed, more than the limit" in done.stderr
+
+
+def test_a_snapshot_that_is_too_large_is_refused(run: Any, project: Path, tmp_path: Path) -> None:
+    store = ("--store", str(tmp_path / "store"))
+    done = run("snapshot", str(project), "--max-code-files", "3", *store)
+    assert done.returncode == 1
+    assert b"more than the limit of 3 files" in done.stderr
+    assert run("snapshot", str(project), "--max-code-files", "0", *store).returncode == 0
 
 
 def test_files_of_a_tree_with_a_gitignore(run: Any, project: Path) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 from git_oracle import DEFAULT_EXCLUDES, DEFAULT_SUFFIXES, Sandbox
 
-from slurmic.selection import SelectionRules, SelectionWarning, select, warnings
+from slurmic.selection import SelectionRules, SelectionWarning, select
 
 RULES = SelectionRules(DEFAULT_SUFFIXES, DEFAULT_EXCLUDES)
 
 
-def found(sandbox: Sandbox) -> list[SelectionWarning]:
-    return list(select(sandbox.root, RULES, environ=sandbox.environ).warnings)
+def found(sandbox: Sandbox, warn_added: int = 500) -> list[SelectionWarning]:
+    selection = select(sandbox.root, RULES, environ=sandbox.environ, warn_added=warn_added)
+    return list(selection.warnings)
 
 
 def test_nothing_to_warn_of(repository: Sandbox) -> None:
@@ -47,8 +48,7 @@ def test_several_virtual_environments_are_one_warning(sandbox: Sandbox) -> None:
     )
 
 
-def test_a_large_add_back(repository: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(warnings, "LARGE_ADD_BACK", 4)
+def test_a_large_add_back(repository: Sandbox) -> None:
     repository.write(".gitignore", "node_modules/\nsmall/\nenvs/\n*.log")
     for number in range(5):
         repository.write(f"node_modules/x{number}/a.yaml")
@@ -56,13 +56,15 @@ def test_a_large_add_back(repository: Sandbox, monkeypatch: pytest.MonkeyPatch) 
         repository.write(f"src/{number}.py")
     repository.write("envs/one/pyvenv.cfg")
     repository.write("small/a.py")
-    environment, added = found(repository)
+    environment, added = found(repository, warn_added=4)
     assert environment.paths == (b"envs/one",)
     assert added.kind == "large_add_back"
     assert added.message == (
         'code_file_suffixes adds back 5 files from the ignored folder "node_modules"'
     )
-    assert added.hint == 'add "node_modules" to exclude_code_folders'
+    assert added.hint == 'add "node_modules" to exclude_code_folders, or raise warn_added_files'
+    for threshold in (0, 5):
+        assert found(repository, warn_added=threshold) == [environment]
 
 
 def test_links(repository: Sandbox) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from slurmic import SelectionError, SlurmConfig, SlurmicWarning, slurm_fn
+from slurmic import ConfigError, SelectionError, SlurmConfig, SlurmicWarning, slurm_fn
 from slurmic.snapshot import SizeLimits
 
 TREE = {b"a.py": 10, b"data/x/1.bin": 3_000_000, b"data/2.bin": 1_000_000, b"src/b.py": 5}
@@ -47,3 +47,14 @@ def test_limits_hold_for_a_submission(tmp_path: Path, write: Any) -> None:
     assert not [path for path in (tmp_path / "store").rglob("*-*") if path.is_file()]
     with pytest.warns(SlurmicWarning, match="4 files"):
         function[SlurmConfig(warn_code_files=3, **fields)]()
+    write(tmp_path / "project", {".gitignore": "/generated/\n", "generated/a.py": "x"})
+    write(tmp_path / "project", {"generated/b.py": "x"})
+    with pytest.warns(SlurmicWarning, match=r'adds back 2 files .* "generated"'):
+        function[SlurmConfig(warn_added_files=1, **fields)]()
+
+
+@pytest.mark.parametrize("field", ["warn_code_files", "warn_added_files", "max_code_mb"])
+@pytest.mark.parametrize("value", [-1, 1.5, "10", True, None])
+def test_a_limit_is_a_whole_number(field: str, value: object) -> None:
+    with pytest.raises(ConfigError, match=f"{field} cannot be"):
+        SlurmConfig(**{field: value})  # type: ignore[arg-type]
