@@ -9,6 +9,7 @@ from typing import Annotated
 
 import tyro
 
+from slurmic.errors import ConfigError
 from slurmic.selection import Explanation, explain
 
 from .exits import DONE
@@ -20,7 +21,7 @@ class Why:
     """Say for each path whether it would be packed, and which rule decides."""
 
     paths: tyro.conf.Positional[list[str]]
-    """relative to the source tree, or absolute; they need not exist"""
+    """relative to the source tree, else to the current folder, or absolute; they need not exist"""
 
     code_root: Annotated[str, tyro.conf.arg(metavar="DIR")] = "."
     """the source tree"""
@@ -37,11 +38,18 @@ class Why:
 
     def run(self) -> int:
         """Write one line a path."""
+        if not self.paths:
+            raise ConfigError("no path was given", hint="name one: slurmic why PATH")
         rules = rules_of(self.suffixes, self.excluded)
-        paths = [os.fsencode(path) for path in self.paths]
+        paths = [os.fsencode(self._found(path)) for path in self.paths]
         for explanation in explain(self.code_root, paths, rules):
             print(json.dumps(_as_json(explanation)) if self.json else explanation)
         return DONE
+
+    def _found(self, path: str) -> str:
+        """`path`, absolute if it exists in the current folder and not in the source tree."""
+        here = os.path.lexists(path) and not os.path.lexists(os.path.join(self.code_root, path))
+        return os.path.join(os.getcwd(), path) if here else path
 
 
 def _as_json(explanation: Explanation) -> dict[str, object]:

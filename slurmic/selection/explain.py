@@ -26,6 +26,7 @@ Reason = (
         "code_root",
         "outside_root",
         "special_file",
+        "unreadable_directory",
         "suffix",
         "tracked",
         "ignored",
@@ -63,7 +64,8 @@ class Explanation:
 
     def __str__(self) -> str:
         verdict = "packed" if self.packed else "not packed"
-        missing = " (does not exist)" if self.kind == "missing" else ""
+        known = self.reason != "unreadable_directory"
+        missing = " (does not exist)" if self.kind == "missing" and known else ""
         return f"{shown(self.path)}{missing}: {verdict}, {self._because()}"
 
     def _because(self) -> str:
@@ -90,6 +92,7 @@ _FIXED: dict[str, str] = {
     "code_root": "it is code_root itself",
     "outside_root": "it is outside of code_root",
     "special_file": "it is neither a file nor a link",
+    "unreadable_directory": "{where} cannot be read",
     "no_suffix": "none of code_file_suffixes matches, and code_root has no .gitignore",
     "git_directory": "{where} belongs to git",
     "staging": "slurmic prepares something in {where}",
@@ -167,7 +170,7 @@ class _Explainer:
         self._tracked = tracked
         self._hidden = hidden
         self._barriers = Barriers(tree.root, rules)
-        self._ignoring_root = ignoring
+        self._listed: dict[bytes, bytes] = {}
         self._levels: dict[bytes, Level | _Ignored] = {}
         if level is None:
             self._levels[b""] = _Ignored(ignoring, b".")
@@ -189,6 +192,9 @@ class _Explainer:
             )
         if kind == "special":
             return Explanation(path, False, "special_file", kind)
+        unreadable = self._unreadable(path if directory else os.path.dirname(path))
+        if unreadable and not (path in self._tracked and kind in ("file", "symlink")):
+            return Explanation(path, False, "unreadable_directory", kind, directory=unreadable)
 
         suffix = None if directory else self._suffix(path)
         ignored = self._ignored(path, directory) if self._tree.discovering else _Ignored(None)
@@ -209,6 +215,17 @@ class _Explainer:
         return Explanation(
             path, verdict, reason, kind, directory=ignored.directory, rule=ignored.rule
         )
+
+    def _unreadable(self, directory: bytes) -> bytes:
+        """The topmost of `directory` and those above it that cannot be listed, or b""."""
+        if not directory:
+            return b""
+        if directory not in self._listed:
+            above = self._unreadable(os.path.dirname(directory))
+            self._listed[directory] = above or (
+                b"" if _can_be_listed(os.path.join(self._tree.root, directory)) else directory
+            )
+        return self._listed[directory]
 
     def _relative(self, given: bytes) -> bytes | None:
         """`given` relative to the root, or None if it is outside."""
@@ -268,6 +285,17 @@ class _Explainer:
         path = directory + GITIGNORE
         absolute = os.path.join(self._tree.root, path)
         return with_ignore_file(level, absolute, self._tree.prefix + path, hidden=self._hidden)[0]
+
+
+def _can_be_listed(directory: bytes) -> bool:
+    """Also if it does not exist."""
+    try:
+        os.scandir(directory).close()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return True
 
 
 def _kind_of(path: bytes) -> PathKind:

@@ -240,6 +240,20 @@ def test_why_names_the_rule_as_git_would(run: Any, project: Path) -> None:
     assert {name: answer[name] for name in expected} == expected
 
 
+def test_why_takes_paths_relative_to_the_tree_or_to_the_current_folder(
+    run: Any, project: Path
+) -> None:
+    done = run("why", "b/c.sh", "c.sh", "../d.txt", "--code-root", "..", cwd=project / "b")
+    assert done.stdout.decode().splitlines() == [
+        '"b/c.sh": packed, by .sh in code_file_suffixes',
+        '"b/c.sh": packed, by .sh in code_file_suffixes',
+        '"d.txt": not packed, none of code_file_suffixes matches, and code_root has no .gitignore',
+    ]
+    done = run("why", cwd=project)
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert b"no path was given" in done.stderr
+
+
 def test_files_as_json_and_as_a_tree(run: Any, project: Path) -> None:
     done = run("files", "--json", cwd=project)
     entries = [json.loads(line) for line in done.stdout.splitlines()]

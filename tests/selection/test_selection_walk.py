@@ -235,7 +235,7 @@ def test_a_deep_tree(sandbox: Sandbox) -> None:
 UNPRIVILEGED = """
 import os, sys
 sys.path[:0] = {path!r}
-from slurmic.selection import SelectionRules, select, walk
+from slurmic.selection import SelectionRules, explain, select, walk
 from slurmic.errors import SelectionError
 # Only now: an unprivileged user need not be able to read this checkout.
 if os.getuid() == 0:
@@ -248,6 +248,8 @@ else:
     print(selection.paths)
     for warning in selection.warnings:
         print(warning.kind, warning.paths, warning.message)
+    for item in explain({root!r}, {asked!r}, selection.rules, environ={environ!r}):
+        print(item)
 """
 
 
@@ -259,15 +261,15 @@ def reachable() -> Iterator[Sandbox]:
         yield Sandbox(Path(folder))
 
 
-def select_unprivileged(sandbox: Sandbox) -> str:
-    """Select in a process that permissions hold for; its output."""
+def select_unprivileged(sandbox: Sandbox, *asked: str) -> str:
+    """Select and explain in a process that permissions hold for; its output."""
     if os.getuid() == 0:
         for folder, _, files in os.walk(sandbox.root):
             for path in (folder, *(os.path.join(folder, name) for name in files)):
                 os.chown(path, 65534, 65534, follow_symlinks=False)
     package = str(Path(slurmic.errors.__file__).parents[1])
     script = UNPRIVILEGED.format(
-        path=[package, *sys.path], root=str(sandbox.root), environ=sandbox.environ
+        path=[package, *sys.path], root=str(sandbox.root), environ=sandbox.environ, asked=asked
     )
     result = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=False
@@ -281,13 +283,38 @@ def test_an_unreadable_directory_is_named(reachable: Sandbox) -> None:
     reachable.write("open/a.py")
     (reachable.root / "locked").chmod(0o000)
     try:
-        output = select_unprivileged(reachable)
+        output = select_unprivileged(reachable, "locked/a.py", "locked/nothing/x", "locked")
     finally:
         (reachable.root / "locked").chmod(0o755)
     assert output.splitlines() == [
         "[b'open/a.py']",
         "unreadable_directory (b'locked',) 1 directory cannot be read and is not packed: "
         '"locked" (permission denied)',
+        '"locked/a.py": not packed, "locked" cannot be read',
+        '"locked/nothing/x": not packed, "locked" cannot be read',
+        '"locked": not packed, "locked" cannot be read',
+    ]
+
+
+def test_a_tracked_file_in_a_directory_that_cannot_be_listed(reachable: Sandbox) -> None:
+    reachable.write(".gitignore", "")
+    reachable.write("locked/tracked.c")
+    reachable.write("locked/other.c")
+    reachable.init()
+    reachable.track("locked/tracked.c")
+    reachable.configure("[safe]\n    directory = *")
+    for folder, _, _ in os.walk(reachable.base):
+        os.chmod(folder, 0o755)
+    (reachable.root / "locked").chmod(0o111)
+    try:
+        output = select_unprivileged(reachable, "locked/tracked.c", "locked/other.c")
+    finally:
+        (reachable.root / "locked").chmod(0o755)
+    lines = output.splitlines()
+    assert lines[0] == "[b'.gitignore', b'locked/tracked.c']"
+    assert lines[2:] == [
+        '"locked/tracked.c": packed, not ignored',
+        '"locked/other.c": not packed, "locked" cannot be read',
     ]
 
 
