@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import signal
 from collections.abc import Callable, Mapping, Sequence
@@ -97,8 +98,9 @@ class FrozenCall:
         """
         from slurmic.job.delayed import DelayedSubmission  # imports submitit
 
-        # submitit passes over SIGTERM; scontrol, which it is about to run, inherits this.
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        if os.environ.get("SUBMITIT_EXECUTOR") == "slurm":
+            # submitit passes over SIGTERM; scontrol, which it is about to run, inherits this.
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
         if self._loaded is None:  # the signal came before the function was loaded
             return DelayedSubmission(FrozenCall(self.frozen, self.payload, self._checkpointable))
         function, args, kwargs = self._loaded

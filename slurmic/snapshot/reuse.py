@@ -11,6 +11,7 @@ and withdraw it.
 from __future__ import annotations
 
 import os
+import random
 import time
 
 from slurmic_store import (
@@ -25,7 +26,7 @@ from slurmic_store import (
 
 from .jobids import compact
 
-_ATTEMPTS = 5
+_ATTEMPTS = 10
 
 
 def find_reusable(store: Store, made: SnapshotRecord) -> SnapshotRecord | None:
@@ -54,23 +55,28 @@ def find_reusable(store: Store, made: SnapshotRecord) -> SnapshotRecord | None:
 def add_jobs(store: Store, record: SnapshotRecord, jobs: tuple[str, ...]) -> None:
     """Add ids to the record of a reused folder, in the store and beside the folder.
 
-    Two submissions that do so at once would each write what they have read before; so this looks
-    again, and writes again if its ids are missing.
+    Two submissions that do so at once would each write what they have read before. So this looks
+    again after a moment, and writes again if its ids are missing. (That closes the gap nearly, not
+    quite; at stake are the ids that the record shows, and nothing else.)
 
     Raises:
         StoreError, OSError: the record cannot be read or written.
     """
-    assert record.code_folder is not None
     added = compact(jobs)
     for attempt in range(_ATTEMPTS):
         record = read_record(store, record.id)
         missing = tuple(job for job in added if job not in record.jobs)
         if attempt and not missing:
-            break
-        record = attach_jobs(store, record, missing)
-        assert record.code_folder is not None
-        ClaimedName(record.code_folder).update_record(record)
-        time.sleep(0.02 * attempt)
+            return
+        try:
+            record = attach_jobs(store, record, missing)
+            assert record.code_folder is not None
+            ClaimedName(record.code_folder).update_record(record)
+        except OSError:
+            # The file beside the folder is written under one name, which the other one used.
+            if attempt == _ATTEMPTS - 1:
+                raise
+        time.sleep(random.uniform(0.02, 0.06) * (attempt + 1))
 
 
 def _newest_beside(folder: bytes, but: str) -> SnapshotRecord | None:

@@ -1,8 +1,9 @@
 """Snapshot records and pins: what keeps blobs alive.
 
 A **record** says which tree a snapshot is, where its code folder is, and which jobs run from it. It
-is written by one process only, the submission that made it, under a name that nobody else writes;
-each new version replaces the old one whole, by rename.
+is written by the submission that made it, under a name that no other one takes; each new version
+replaces the old one whole, by rename. Only jobs are ever added by others: by a submission that runs
+from the same code folder.
 
 A record is **live** if one of its anchors exists, or if it is pinned, or if it is younger than the
 grace period. Its anchors are the folders that a job runs from: the staging folder while it is

@@ -87,6 +87,9 @@ def test_tasks_build_their_own_folders(
         runs = [str(number)] * (2 if number == 3 else 1)
         expected.append([[str(folder), file, "one", "one", "one", file, runs]])
     assert script.result() == expected
+    logs = [path.read_text() for path in (project.root / "slurm").glob("*_log.err")]
+    assert len(logs) == 10
+    assert not any("live source tree" in log for log in logs)
     packed = project.root / "slurm/code/src/trainer/late.py"
     assert packed.samefile(project.root / f"slurm/code-tasks/{ids[0]}/src/trainer/late.py")
 
