@@ -15,7 +15,7 @@ Without accounting (``sacct``) nothing is known of jobs that are gone, and nothi
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from slurmic.errors import SubmissionError
 
@@ -34,6 +34,9 @@ _FAILED = frozenset(
 )
 """Final states that are no success; a requeued job passes through PREEMPTED only for a moment."""
 
+TaskStates = dict[str, dict[str, str]]
+"""States of jobs and of tasks, each by its id, by the job or array that they are of."""
+
 
 def dependency_option(conditions: Sequence[str]) -> str:
     """The value of sbatch's option for these conditions, all of which must hold; "" for none.
@@ -50,26 +53,28 @@ def dependency_option(conditions: Sequence[str]) -> str:
     """
     if not conditions:
         return ""
-    known = _queued({_array(job_id) for each in conditions for job_id in _ids(each)})
-    if known is not None:
+    queued = _queued(_arrays(conditions))
+    if queued is not None:
         for condition in conditions:
-            forgotten = [
-                job_id
-                for job_id in _ids(condition)
-                if job_id not in known.get(_array(job_id), ())
-                and ("_" in job_id or _array(job_id) not in known)
-            ]
+            forgotten = [job_id for job_id in _ids(condition) if not _states(job_id, queued)]
             if forgotten:
                 _check_forgotten(condition, forgotten)
-    return ",".join(_shortened(condition, known or {}) for condition in conditions)
+    return ",".join(_shortened(condition, queued or {}) for condition in conditions)
 
 
 def why_impossible(conditions: Sequence[str]) -> str:
     """Which of these conditions can't be met any more, and why; "" if all of them still can, or
     nothing is known.
     """
+    arrays = _arrays(conditions)
+    # The controller first: the accounting hears of things later.
+    queued = _queued(arrays) or {}
+    accounted = _accounted(arrays - queued.keys()) or {}
     for condition in conditions:
-        states = _accounted(_ids(condition)) or {}
+        states = {
+            job_id: _states(job_id, queued) or _states(job_id, accounted)
+            for job_id in _ids(condition)
+        }
         reason = _contradiction(condition, states)
         if reason:
             return f"'{condition}' cannot be met: {reason}"
@@ -85,35 +90,33 @@ def _array(job_id: str) -> str:
     return job_id.partition("_")[0].partition("+")[0]
 
 
-def _queued(arrays: Iterable[str]) -> dict[str, set[str]] | None:
-    """The ids of all tasks that the controller knows, by the job or array that they are of.
-
-    None if it does not answer; then sbatch will find out.
-    """
-    jobs = f"--jobs={','.join(sorted(arrays))}"
-    lines = _ask("squeue", "--noheader", "--states=all", "--array", "--format=%i", jobs)
-    if lines is None:
-        return None
-    known: dict[str, set[str]] = {}
-    for job_id in lines:
-        known.setdefault(_array(job_id), set()).add(job_id)
-    return known
+def _arrays(conditions: Iterable[str]) -> set[str]:
+    return {_array(job_id) for condition in conditions for job_id in _ids(condition)}
 
 
-def _shortened(condition: str, known: dict[str, set[str]]) -> str:
+def _states(job_id: str, known: TaskStates) -> list[str]:
+    """The states of a job, or of all tasks of an array; [] if it is not known."""
+    tasks = known.get(_array(job_id), {})
+    if job_id in tasks:
+        return [tasks[job_id]]
+    return [] if "_" in job_id else list(tasks.values())
+
+
+def _shortened(condition: str, queued: TaskStates) -> str:
     kind, *ids = condition.split(":")
     if kind == "afternotok":
         return condition  # of a list of tasks it means each of them; of an array, one of them
     given = set(ids)
-    whole = {array for array, tasks in known.items() if len(given & tasks) > 1 and tasks <= given}
+    whole = {array for array, tasks in queued.items() if len(tasks) > 1 and tasks.keys() <= given}
     short = (_array(job_id) if _array(job_id) in whole else job_id for job_id in ids)
     return ":".join((kind, *dict.fromkeys(short)))
 
 
 def _check_forgotten(condition: str, ids: Sequence[str]) -> None:
-    states = _accounted(ids)
-    if states is None:
+    accounted = _accounted({_array(job_id) for job_id in ids})
+    if accounted is None:
         return
+    states = {job_id: _states(job_id, accounted) for job_id in ids}
     unknown = [job_id for job_id in ids if not states[job_id]]
     if unknown:
         raise SubmissionError(
@@ -143,22 +146,29 @@ def _contradiction(condition: str, states: dict[str, list[str]]) -> str:
     return ""
 
 
-def _accounted(ids: Iterable[str]) -> dict[str, list[str]] | None:
-    """The states of each job's tasks, as the accounting has them; None without accounting."""
-    wanted = list(ids)
+def _queued(arrays: Collection[str]) -> TaskStates | None:
+    """What the controller knows; None if it does not answer: then sbatch will find out."""
+    jobs = f"--jobs={','.join(sorted(arrays))}"
+    return _read(_ask("squeue", "--noheader", "--states=all", "--array", "--format=%i|%T", jobs))
+
+
+def _accounted(arrays: Collection[str]) -> TaskStates | None:
+    """What the accounting knows; None if there is none."""
+    if not arrays:
+        return {}
     fields = ("--noheader", "--allocations", "--parsable2", "--format=JobID,State")
-    lines = _ask("sacct", *fields, f"--jobs={','.join({_array(job_id) for job_id in wanted})}")
+    return _read(_ask("sacct", *fields, f"--jobs={','.join(sorted(arrays))}"))
+
+
+def _read(lines: list[str] | None) -> TaskStates | None:
     if lines is None:
         return None
-    rows = [line.split("|") for line in lines if "|" in line]
-    return {
-        job_id: [
-            state.split()[0]
-            for found, state in rows
-            if state and (found == job_id or (_array(found) == job_id))
-        ]
-        for job_id in wanted
-    }
+    known: TaskStates = {}
+    for line in lines:
+        job_id, _, state = line.strip().partition("|")
+        if state:
+            known.setdefault(_array(job_id), {})[job_id] = state.split()[0]  # CANCELLED by 1000
+    return known
 
 
 def _ask(*command: str) -> list[str] | None:

@@ -37,7 +37,7 @@ def answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Answers:
 def test_all_tasks_of_an_array_are_one_dependency(answers: Answers) -> None:
     """10,000 ids in one option are 100 kB, and as many things to check for Slurm."""
     tasks = [f"7_{index}" for index in range(10_000)]
-    answers([*tasks, "8"])
+    answers([f"{task}|PENDING" for task in [*tasks, "8"]])
     every = ":".join(tasks)
     assert dependency_option([f"afterok:{every}:8"]) == "afterok:7:8"
     assert dependency_option([f"afterany:{every}", "afterok:8"]) == "afterany:7,afterok:8"
@@ -48,7 +48,10 @@ def test_all_tasks_of_an_array_are_one_dependency(answers: Answers) -> None:
 
 def test_what_slurm_has_forgotten_is_looked_up(answers: Answers) -> None:
     """Some minutes after its end Slurm forgets a job, and takes any condition on it as met."""
-    answers(["9"], ["7|FAILED", "8|COMPLETED", "6|CANCELLED by 0", "5_0|COMPLETED", "5_1|TIMEOUT"])
+    answers(
+        ["9|RUNNING"],
+        ["7|FAILED", "8|COMPLETED", "6|CANCELLED by 0", "5_0|COMPLETED", "5_1|TIMEOUT"],
+    )
     assert dependency_option(["afterok:8:9", "afternotok:7", "afterany:7"]) == (
         "afterok:8:9,afternotok:7,afterany:7"
     )
@@ -63,6 +66,20 @@ def test_what_slurm_has_forgotten_is_looked_up(answers: Answers) -> None:
     }.items():
         with pytest.raises(SubmissionError, match=said):
             dependency_option([condition])
+
+
+def test_ten_thousand_forgotten_tasks(answers: Answers) -> None:
+    tasks = [f"7_{index}" for index in range(10_000)]
+    answers([], [f"{task}|COMPLETED" for task in tasks])
+    assert dependency_option([":".join(["afterok", *tasks])]).count(":") == 10_000
+
+
+def test_the_controller_knows_first(answers: Answers) -> None:
+    """It has removed the job that depends; the accounting may not have heard of the reason yet."""
+    answers(["7_0|COMPLETED", "7_1|FAILED"], ["7_0|COMPLETED", "7_1|RUNNING"])
+    assert why_impossible(["afterok:7"]) == (
+        "'afterok:7' cannot be met: job 7 is FAILED (1 of 2 tasks)"
+    )
 
 
 def test_without_accounting_nothing_is_refused(answers: Answers) -> None:
