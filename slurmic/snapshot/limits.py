@@ -7,8 +7,9 @@ snapshot is warned of, and a very large one refused before anything is read.
 from __future__ import annotations
 
 import os
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from slurmic.config import MAX_FILES, MAX_MB, WARN_ADDED_FILES, WARN_FILES, WARN_MB
@@ -38,27 +39,28 @@ class SizeLimits:
     max_mb: int = MAX_MB
     warn_added: int = WARN_ADDED_FILES
 
-    def check(self, sizes: Mapping[bytes, int]) -> str:
+    def check(self, paths: Sequence[bytes], sizes: Sequence[int]) -> str:
         """A warning for a snapshot of these files, or "".
 
         Args:
-            sizes: bytes of each file, by path.
+            paths: of all files, sorted.
+            sizes: bytes of each.
 
         Raises:
             SelectionError: it is above a limit.
         """
-        count, total = len(sizes), sum(sizes.values())
+        count, total = len(sizes), sum(sizes)
         if _above(count, total, self.max_files, self.max_mb):
             raise SelectionError(
                 f"{_described(count, total)} would be packed, more than the limit of "
-                f"{_limit(self.max_files, self.max_mb)}; {_largest(sizes)}",
+                f"{_limit(self.max_files, self.max_mb)}; {_largest(paths, sizes)}",
                 hint="leave out what is no code (exclude_code_folders, .gitignore), or raise "
                 "max_code_files and max_code_mb",
             )
         if _above(count, total, self.warn_files, self.warn_mb):
             return (
                 f"{_described(count, total)} are packed, more than a code tree should have; "
-                f"{_largest(sizes)}\n  leave out what is no code (exclude_code_folders, "
+                f"{_largest(paths, sizes)}\n  leave out what is no code (exclude_code_folders, "
                 ".gitignore), or raise warn_code_files and warn_code_mb"
             )
         return ""
@@ -78,14 +80,19 @@ def _limit(files: int, megabytes: int) -> str:
     return " or ".join(limits)
 
 
-def _largest(sizes: Mapping[bytes, int]) -> str:
+def _largest(paths: Sequence[bytes], sizes: Sequence[int]) -> str:
     """The folders right below the tree's top that hold the most files and the most bytes."""
     files: Counter[bytes] = Counter()
     weight: Counter[bytes] = Counter()
-    for path, size in sizes.items():
-        folder = path.partition(b"/")[0] + b"/" if b"/" in path else b"."
-        files[folder] += 1
-        weight[folder] += size
+    start = 0
+    while start < len(paths):
+        top, slash, _ = paths[start].partition(b"/")
+        # Sorted: what lies in one folder stands together, and "0" comes right after the slash.
+        end = bisect_left(paths, top + b"0", start) if slash else start + 1
+        folder = top + slash if slash else b"."
+        files[folder] += end - start
+        weight[folder] += sum(sizes[start:end])
+        start = end
     most = dict.fromkeys(name for name, _ in weight.most_common(_NAMED))
     most.update(dict.fromkeys(name for name, _ in files.most_common(1)))
     named = (

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -200,8 +200,8 @@ def _take(
     store = Store.open(location.path)
     said: list[str] = []
 
-    def inspect(sizes: Mapping[bytes, int]) -> None:
-        said.extend(filter(None, [request.limits.check(sizes)]))
+    def inspect(paths: Sequence[bytes], sizes: Sequence[int]) -> None:
+        said.extend(filter(None, [request.limits.check(paths, sizes)]))
 
     def about() -> dict[str, Any]:
         return {

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from . import files
 from .digests import sealed_now
 from .errors import DamagedError, DestinationError, LinkModeError, StoreError, os_failure, shown
-from .filling import FolderFiller, Problem
-from .manifest import TreeEntry, decode_tree
+from .filling import FolderFiller, Problems
+from .manifest import TreeColumns, TreeEntry, decode_columns
 from .placing import LinkMode, Method, Placement, choose_placement
 from .publishing import BlobPublisher, NewFile
 from .records import new_snapshot_id
@@ -98,16 +98,17 @@ def build_folder(
             path=destination,
             hint="set link_mode to 'auto', 'reflink' or 'copy', or leave the files read-only",
         )
-    entries = decode_tree(store.read_manifest(tree)).entries
+    columns = decode_columns(store.read_manifest(tree))
     if only is not None:
-        entries = tuple(entry for entry in entries if only(entry))
+        columns = columns.picked(i for i in range(len(columns)) if only(columns.entry(i)))
     _require_free(destination)
     made = _make_parents(destination)
     try:
         with _staging_folder(store, os.path.dirname(destination)) as stage:
             placement = _choose(store, stage, link_mode, writable)
-            build = _Build(store, stage, placement, writable, refresh_after)
-            build.fill(entries)
+            build = _Build(store, stage, columns, placement, writable, refresh_after)
+            with build.filler:
+                build.fill()
             _put_in_place(stage, destination)
     except BaseException as error:
         for parent in made:
@@ -119,8 +120,8 @@ def build_folder(
     return BuiltFolder(
         folder=destination,
         tree=tree,
-        files=len(entries),
-        size=sum(entry.size for entry in entries if entry.target is None),
+        files=len(columns),
+        size=columns.size,
         method=placement.method,
         copied=len(build.filler.copied),
         notices=tuple(notice for notice in (placement.notice, *build.filler.notices) if notice),
@@ -198,14 +199,18 @@ class _Build:
         self,
         store: Store,
         stage: bytes,
+        tree: TreeColumns,
         placement: Placement,
         writable: bool,
         refresh_after: float | None,
     ) -> None:
         self._store = store
         self._stage = stage
+        self._tree = tree
+        self._refresh_after = math.inf
         # A file of its own is young, however old its blob is.
-        self._refresh_after = refresh_after if placement.method == "hardlink" else None
+        if refresh_after is not None and placement.method == "hardlink":
+            self._refresh_after = refresh_after
         self._now = time.time()
         self.filler = FolderFiller(
             store,
@@ -216,43 +221,41 @@ class _Build:
             writable=writable,
         )
 
-    def fill(self, entries: Sequence[TreeEntry]) -> None:
+    def fill(self) -> None:
         """Make all files.
 
         Raises:
             DamagedError: blobs are missing or damaged.
         """
-        for entry in entries:
-            if entry.target is not None:
-                self.filler.make_link(entry.path, entry.target)
-            elif not entry.size:
-                self.filler.make_empty(entry.path, entry.mode)
-        problems = self.filler.place([entry for entry in entries if entry.is_blob])
-        spent = [entry for entry, problem in problems if problem in ("full", "old")]
-        bad = [(entry, problem) for entry, problem in problems if problem not in ("full", "old")]
+        self.filler.make_folders(self._tree.paths)
+        self.filler.make_special(self._tree)
+        problems = self.filler.place(self._tree, self._tree.blobs())
+        spent = [index for index, problem in problems if problem in ("full", "old")]
+        bad = [(index, problem) for index, problem in problems if problem not in ("full", "old")]
         if spent and not bad:
             bad = self._renew(spent)
         if bad:
             raise self._damaged(bad)
 
-    def _renew(self, spent: Sequence[TreeEntry]) -> list[tuple[TreeEntry, Problem]]:
+    def _renew(self, spent: Sequence[int]) -> Problems:
         """Place blobs that cannot be linked any more, or should not be: as fresh inodes.
 
         Each is copied into the folder, checked by its digest, and takes the blob's name in the
         store; those that turn out to be missing or damaged are returned.
         """
-        problems: list[tuple[TreeEntry, Problem]] = []
+        problems: Problems = []
         fresh: list[NewFile] = []
-        for entry in spent:
-            path = os.path.join(self._stage, entry.path)
+        for index in spent:
+            entry = self._tree.entry(index)
+            path = self.filler.path(entry.path)
             try:
                 blob = self._store.blob_path(entry.digest, entry.mode)
                 digest, status = write_copy(path, blob, sealed_now)
             except FileNotFoundError:
-                problems.append((entry, "missing"))
+                problems.append((index, "missing"))
                 continue
             if digest != entry.digest or status.st_size != entry.size:
-                problems.append((entry, "damaged"))
+                problems.append((index, "damaged"))
                 continue
             fresh.append(NewFile(path, digest, entry.mode, entry.size))
         files.sync_files([file.path for file in fresh], self._stage)
@@ -260,7 +263,7 @@ class _Build:
             self._store,
             self._stage,
             self._now,
-            math.inf if self._refresh_after is None else self._refresh_after,
+            self._refresh_after,
             lambda: os.path.join(self._store.tmp, files.random_name()),
             self.filler.note_refusal,
         )
@@ -268,11 +271,11 @@ class _Build:
             publisher.publish(file)
         return problems
 
-    def _damaged(self, bad: Sequence[tuple[TreeEntry, Problem]]) -> DamagedError:
+    def _damaged(self, bad: Problems) -> DamagedError:
         store = self._store
-        named = [f"'{shown(entry.path)}' ({problem})" for entry, problem in bad[:_NAMED]]
+        named = [f"'{shown(self._tree.paths[i])}' ({problem})" for i, problem in bad[:_NAMED]]
         more = f" and {len(bad) - _NAMED} more" if len(bad) > _NAMED else ""
-        entry = bad[0][0]
+        entry = self._tree.entry(bad[0][0])
         return DamagedError(
             f"store '{store.name}' lacks what {len(bad)} of the files need: "
             f"{', '.join(named)}{more}",

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
-from itertools import count
 from typing import Literal
 
 from . import files
@@ -91,6 +90,66 @@ class ClaimedName:
                 except OSError:
                     files.remove_quietly(temporary)
 
+    def prepare(self, record: SnapshotRecord) -> None:
+        """Write what :meth:`take` gives the name to: the record, with the folder as only anchor.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        temporary = self.temporary(record.id, TEMPORARY_SUFFIXES[0])
+        files.remove_quietly(temporary)
+        mine = replace(record, anchors=(self.folder,))
+        files.write_new(temporary, mine.to_json().encode())
+
+    def take(self, record: SnapshotRecord) -> bool:
+        """Claim the name with the record that has been prepared; False if it is another's.
+
+        Raises:
+            OSError: the name can be given to nothing here.
+        """
+        temporary = self.temporary(record.id, TEMPORARY_SUFFIXES[0])
+        won = False
+        try:
+            won = not _is_taken(self.folder) and self._give_exclusively(temporary)
+            files.remove_quietly(temporary)
+        except BaseException:
+            if won:
+                self.release()
+            raise
+        # A folder of another making may have come between the look and the claim.
+        if won and os.path.lexists(self.folder):
+            self.release()
+            return False
+        return won
+
+    def _give_exclusively(self, temporary: bytes) -> bool:
+        """Give the finished record at `temporary` its name, which nobody else may get as well.
+
+        Where there are no hard links, two renames onto a free name could both succeed; there a
+        folder is made first, which exactly one process can.
+        """
+        try:
+            os.link(temporary, self.record, follow_symlinks=False)
+            return True
+        except FileExistsError:
+            return False
+        except OSError as error:
+            if error.errno not in files.CANNOT_LINK:
+                raise
+        try:
+            os.mkdir(self.guard)
+        except FileExistsError:
+            return False
+        try:
+            if os.path.lexists(self.record):
+                return False
+            os.rename(temporary, self.record)
+            return True
+        finally:
+            # One that stays makes others pass over the name, until gc removes it.
+            with contextlib.suppress(OSError):
+                os.rmdir(self.guard)
+
     def update_record(self, record: SnapshotRecord) -> None:
         """Replace the record beside the code folder; only its owner does.
 
@@ -111,90 +170,39 @@ class ClaimedName:
         files.remove_all((self.archive, self.manifest, self.record))
 
 
-def claim_name(
+def free_name(
     output_folder: bytes,
     name: str,
-    record: SnapshotRecord,
-    announce: Callable[[bytes], None],
     on_taken: OnTaken = "number",
+    *,
+    lost: Collection[bytes] = (),
 ) -> ClaimedName:
-    """Claim the first free name for a snapshot's code folder.
+    """A name for a code folder that is free as yet; who takes it first has it.
 
     Args:
         output_folder: where the code folder will be.
         name: the first choice.
-        record: written beside the folder, with the folder's path as its only anchor.
-        announce: called with the path of a code folder before its name is claimed. After a
-            crash, this is how gc finds the claim.
-        on_taken: "number" goes on with ``<name>-2`` and so on; "fail" takes `name` or nothing.
+        on_taken: "number" goes on with ``<name>-2`` and so on; "fail" gives `name` or nothing.
+        lost: folders that others were found to be about to take.
 
     Raises:
-        DestinationError: the name is taken, or there is no end of taken names.
-        OSError: the record cannot be written.
+        DestinationError: the name is taken, and `on_taken` is "fail".
+        OSError: the folder cannot be looked into.
     """
     base = os.path.join(output_folder, os.fsencode(name))
-    start = _first_free(lambda number: _is_taken(_numbered(base, number)))
-    for number in count(start):
-        if on_taken == "fail" and number > 1:
-            raise DestinationError(
-                f"'{shown(base)}' exists already, or its record '{shown(base)}.json' does",
-                path=base,
-                hint="what an earlier snapshot has built is never changed: give another name",
-            )
-        if number > start + 10_000:
-            raise DestinationError(
-                f"no free name for a code folder in '{shown(output_folder)}'", path=output_folder
-            )
-        claimed = ClaimedName(_numbered(base, number))
-        if _is_taken(claimed.folder):
-            continue
-        announce(claimed.folder)
-        temporary = claimed.temporary(record.id, TEMPORARY_SUFFIXES[0])
-        mine = replace(record, anchors=(claimed.folder,))
-        files.write_new(temporary, mine.to_json().encode())
-        won = False
-        try:
-            won = _give_exclusively(temporary, claimed)
-            files.remove_quietly(temporary)
-        except BaseException:
-            if won:
-                claimed.release()
-            raise
-        if won:
-            # A folder of another making may have come between the look and the claim.
-            if not os.path.lexists(claimed.folder):
-                return claimed
-            claimed.release()
-    raise AssertionError("unreachable")
 
+    def taken(number: int) -> bool:
+        folder = _numbered(base, number)
+        return folder in lost or _is_taken(folder)
 
-def _give_exclusively(temporary: bytes, claimed: ClaimedName) -> bool:
-    """Give the finished record at `temporary` its name, which nobody else may get as well.
-
-    Where there are no hard links, two renames onto a free name could both succeed; there a
-    folder is made first, which exactly one process can.
-    """
-    try:
-        os.link(temporary, claimed.record, follow_symlinks=False)
-        return True
-    except FileExistsError:
-        return False
-    except OSError as error:
-        if error.errno not in files.CANNOT_LINK:
-            raise
-    try:
-        os.mkdir(claimed.guard)
-    except FileExistsError:
-        return False
-    try:
-        if os.path.lexists(claimed.record):
-            return False
-        os.rename(temporary, claimed.record)
-        return True
-    finally:
-        # One that stays makes others pass over the name, until gc removes it.
-        with contextlib.suppress(OSError):
-            os.rmdir(claimed.guard)
+    number = _first_free(taken)
+    if on_taken == "fail" and number > 1:
+        raise DestinationError(
+            f"'{shown(base)}' exists already, or its record '{shown(base)}.json' does",
+            path=base,
+            hint="what an earlier snapshot has built is never changed: give another name",
+        )
+    return ClaimedName(_numbered(base, number))
 
 
 def _numbered(base: bytes, number: int) -> bytes:

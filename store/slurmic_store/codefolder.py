@@ -7,54 +7,33 @@ gets its own. The steps are called in the order that :mod:`slurmic_store.snapsho
 
 from __future__ import annotations
 
-import errno
+import contextlib
 import os
-import re
-import stat
+import threading
 import time
-from collections.abc import Iterator, Sequence
-from typing import Literal
+from collections.abc import Sequence
 
 from . import files
-from .digests import EMPTY, PERMISSIONS, digest_of, sealed_now
-from .errors import SourceError, shown
-from .manifest import Tree, TreeEntry
-from .placing import Cloning, Placement, is_old, mode_refused, place_copy
+from .digests import PERMISSIONS, digest_of, sealed_now
+from .filling import FolderFiller
+from .manifest import TreeColumns
+from .pace import in_batches, paced_map
+from .placing import Placement
 from .publishing import BlobPublisher, NewFile
-from .source import unreadable, write_copy
-from .statcache import StatCache
+from .source import digest_still, read_whole, write_copy, write_data
+from .sourcefiles import SourceFiles
+from .statcache import Stamp, StatCache
 from .store import Store
 
-State = Literal["new", "known", "written", "placed"]
-"""new: to be read. known: its digest is believed, the blob is yet to be placed. written: read and
-hashed, its blob is yet to be published. placed: done."""
+_FEW = 8
+"""So many files are read, or published, in one go: more calls for each, and some may be large."""
 
 
-_STRANGE_PATH = re.compile(rb"(?:\A|/)\.{0,2}(?:/|\Z)")
-"""A path that is absolute or has an empty, ``.`` or ``..`` component."""
+class CodeFolderBuilder(contextlib.AbstractContextManager["CodeFolderBuilder"]):
+    """Fills a staging folder; a context manager.
 
-
-class _File:
-    """One file on its way into the code folder."""
-
-    __slots__ = ("digest", "mode", "path", "size", "state", "status", "target", "written")
-
-    def __init__(self, path: bytes, status: os.stat_result) -> None:
-        self.path = path
-        self.status = status
-        self.mode = status.st_mode & PERMISSIONS
-        self.size = status.st_size
-        self.digest = EMPTY
-        self.target: bytes | None = None
-        self.state: State = "placed"
-        self.written = b""
-
-    def entry(self) -> TreeEntry:
-        return TreeEntry(self.path, self.mode, self.size, self.digest, self.target)
-
-
-class CodeFolderBuilder:
-    """Fills a staging folder.
+    A file is new (it is to be read), written (its copy is yet to be published as a blob), known
+    (the store should have its blob, which is yet to be placed), or done.
 
     Args:
         store: where blobs are, and go.
@@ -70,7 +49,6 @@ class CodeFolderBuilder:
         read: how many files were read.
         stored: how many files were new to the store.
         stored_size: their bytes.
-        notices: sentences for the user.
     """
 
     def __init__(
@@ -87,309 +65,204 @@ class CodeFolderBuilder:
         self._store = store
         self._root = root
         self._folder = folder
-        self._placement = placement
         self._fill = fill
         self._in_place = fill and placement.method == "hardlink"
-        self._refresh_after = refresh_after
         self._owner = owner
-        self._now = time.time()
-        self._files: list[_File] = []
-        self._folders: set[bytes] = set()
-        self._spare: bytes | None = None
+        now = time.time()
+        self._filler = FolderFiller(
+            store,
+            folder,
+            placement=placement,
+            now=now,
+            refresh_after=refresh_after,
+        )
         self._publisher = BlobPublisher(
             store,
             folder if self._in_place else None,
-            self._now,
+            now,
             refresh_after,
             self._spare_path,
-            self._note_refusal,
+            self._filler.note_refusal,
         )
-        self._unsynced: list[bytes] = []
-        self._unsynced_copies: list[bytes] = []
+        self._spare: bytes | None = None
+        self._placed = False
+        self._store_is_empty = not files.names_in(store.blobs)
+        self._source = SourceFiles(root, [], StatCache(b""))
+        self._new: list[int] = []
+        self._known: list[int] = []
+        self._written: dict[int, bytes] = {}
+        self._synced: set[bytes] = set()
+        self._lock = threading.Lock()
         self.read = 0
         self.stored = 0
         self.stored_size = 0
-        self.notices: list[str] = []
+
+    @property
+    def notices(self) -> list[str]:
+        """Sentences for the user."""
+        return self._filler.notices
 
     def examine(self, paths: Sequence[bytes], cache: StatCache) -> None:
-        """Stat the selected files, and find their digests where the cache knows them.
+        """Look at the selected files, and take their digests from the cache where it knows them."""
+        self._source = SourceFiles(self._root, paths, cache)
+        self._new = list(self._source.unknown)
+        self._known = sorted(set(self.tree.blobs()).difference(self._new))
 
-        Links and empty files are made at once: they have no blob. (Empty files would all share
-        one inode, whose links would run out: ext4 allows 65,000.)
+    @property
+    def tree(self) -> TreeColumns:
+        """The tree as it is known now."""
+        return self._source.tree
+
+    def read_new(self) -> None:
+        """Read and hash the files whose digest is not known (any more).
+
+        What the store does not have is copied; but where the digest turns out to be one that it
+        should have, the file is known from now on. (It was touched, or linked to, or is in another
+        copy of the source tree.) Whether the blob really is there is looked at later.
         """
-        for path in sorted(set(paths)):
-            if _STRANGE_PATH.search(path):
-                raise SourceError(
-                    f"'{shown(path)}' is no path below '{shown(self._root)}'", path=path
-                )
-            source = os.path.join(self._root, path)
+        new, self._new = self._new, []
+        if self._in_place:
+            self._filler.make_folders([self.tree.paths[index] for index in new])
+        gone: set[int] = set()
+        for part in paced_map(self._read, in_batches(new, _FEW)):
+            gone.update(part)
+        self.read += len(new) - len(gone)
+        self._known.sort()
+        renumbered = self._source.drop(gone)
+        if renumbered is not None:
+            self._known = [renumbered[index] for index in self._known]
+            self._written = {renumbered[i]: path for i, path in self._written.items()}
+
+    def _read(self, indices: Sequence[int]) -> list[int]:
+        """Read source files; those that are gone."""
+        gone = []
+        for index in indices:
             try:
-                status = os.lstat(source)
-                target = os.readlink(source) if stat.S_ISLNK(status.st_mode) else None
-            except (FileNotFoundError, NotADirectoryError):
-                continue  # deleted since it was selected: as if it had been a moment earlier
-            except OSError as error:
-                raise unreadable(source, error) from error
-            file = _File(path, status)
-            if target is not None:
-                file.mode = 0
-                file.target = target
-                file.size = len(file.target)
-                file.digest = digest_of(file.target)
-                if self._fill:
-                    os.symlink(file.target, self._staged(path))
-            elif not stat.S_ISREG(status.st_mode):
-                raise SourceError(
-                    f"'{shown(source)}' is neither a file nor a symbolic link",
-                    path=source,
-                    hint="something replaced it while the tree was being packed; submit again",
-                )
-            elif status.st_size == 0:
-                if self._fill:
-                    self._make_empty(path, file.mode)
-            else:
-                digest = cache.lookup(path, status)
-                file.state = "new" if digest is None else "known"
-                file.digest = digest or EMPTY
-            self._files.append(file)
+                self._read_one(index)
+            except FileNotFoundError:
+                gone.append(index)
+        return gone
 
-    def sizes(self) -> dict[bytes, int]:
-        """Size in bytes of each file that has been examined, by path."""
-        return {file.path: file.size for file in self._files}
-
-    def copy_new(self) -> None:
-        """Read and hash the files whose digest is not known (any more)."""
-        for file in self._files:
-            if file.state == "new":
-                self._copy(file)
-        self._files = [file for file in self._files if file.state != "new"]
-
-    def _copy(self, file: _File) -> None:
-        """Copy one source file; its state stays "new" if it is gone."""
-        source = os.path.join(self._root, file.path)
-        file.written = self._staged(file.path) if self._in_place else self._spare_path()
-        try:
-            digest, status = write_copy(file.written, source, sealed_now)
-        except FileNotFoundError:
-            return  # deleted meanwhile
-        self.read += 1
-        file.digest = digest
-        file.status = status
-        file.mode = status.st_mode & PERMISSIONS
-        file.size = status.st_size
-        if file.size == 0:
-            # Emptied meanwhile.
-            if not self._in_place:
-                files.remove_quietly(file.written)
-                if self._fill:
-                    self._make_empty(file.path, file.mode)
-            file.state = "placed"
+    def _read_one(self, index: int) -> None:
+        source = self._source.path(index)
+        whole = read_whole(source)
+        if whole is not None:
+            data, status = whole
+            digest = digest_of(data)
+            if data and not self._may_be_stored(index, digest, status):
+                path = self._path_for_new(index)
+                write_data(path, data, status.st_mode, sealed_now(digest))
+                self._written[index] = path
         else:
-            file.state = "written"
-            self._unsynced.append(file.written)
+            still = digest_still(source) if index in self._source.former else None
+            if still is not None and self._may_be_stored(index, *still):
+                digest, status = still
+            else:
+                path = self._path_for_new(index)
+                digest, status = write_copy(path, source, sealed_now)
+                if status.st_size:
+                    self._written[index] = path
+                else:
+                    files.remove_quietly(path)
+        self._source.set(index, digest, status)
+        if not status.st_size and self._placed and self._fill:
+            # Emptied meanwhile, after the other empty files were made.
+            self._filler.make_empty(self.tree.paths[index], self.tree.modes[index])
+        elif status.st_size and index not in self._written:
+            self._known.append(index)
+
+    def _may_be_stored(self, index: int, digest: bytes, status: os.stat_result) -> bool:
+        """Whether the store seems to have this blob. Not if it was found wanting before."""
+        if self._placed or self._store_is_empty:
+            return False
+        mode = status.st_mode & PERMISSIONS
+        return self._source.former.get(index) == digest or os.path.lexists(
+            self._store.blob_path(digest, mode)
+        )
+
+    def _path_for_new(self, index: int) -> bytes:
+        return self._filler.path(self.tree.paths[index]) if self._in_place else self._spare_path()
 
     def sync(self) -> None:
         """Return when what was copied is on the disk."""
-        sync_folder = self._folder if self._in_place else self._store.tmp
-        files.sync_files(self._unsynced, sync_folder)
-        self._unsynced = []
+        folder = self._folder if self._in_place else self._store.tmp
+        files.sync_files(
+            [path for path in self._written.values() if path not in self._synced], folder
+        )
+        self._synced.update(self._written.values())
 
     def sync_copies(self) -> None:
         """Return when the files of the code folder that are no links are on the disk, too.
 
         A job must not find files of no bytes because the submitting host crashed.
         """
-        files.sync_files(self._unsynced_copies, self._folder)
-        self._unsynced_copies = []
+        files.sync_files(self._filler.copied, self._folder)
 
-    def tree(self) -> Tree:
-        """The tree as it is known now."""
-        return Tree(tuple(file.entry() for file in self._files))
-
-    def known_files(self) -> Iterator[tuple[bytes, os.stat_result, bytes]]:
-        """Path, stat and digest of every file with content, for the stat cache."""
-        for file in self._files:
-            if file.target is None and file.size:
-                yield file.path, file.status, file.digest
+    def known_files(self) -> tuple[list[bytes], list[Stamp], list[bytes]]:
+        """Path, stamp and digest of every file with content, for the stat cache."""
+        return self._source.columns()
 
     def place_known(self) -> bool:
         """Place the blobs that are known; whether some must be stored anew.
 
-        Those are marked "new"; they are missing, damaged, full, or old.
+        Those are new again; they are missing, damaged, full, or old.
         """
         if not self._in_place:
             self._publish_written()
-        again = False
-        for parent, group in self._by_folder():
-            folder = self._made(parent) if self._fill else None
-            descriptor = (
-                os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-                if folder is not None
-                else None
-            )
-            try:
-                for file in group:
-                    if self._place(file, descriptor):
-                        file.state = "placed"
-                    else:
-                        file.state = "new"
-                        again = True
-            finally:
-                if descriptor is not None:
-                    os.close(descriptor)
-        return again
-
-    def _by_folder(self) -> Iterator[tuple[bytes, list[_File]]]:
-        groups: dict[bytes, list[_File]] = {}
-        for file in self._files:
-            if file.state == "known":
-                groups.setdefault(os.path.dirname(file.path), []).append(file)
-        return iter(groups.items())
-
-    def _place(self, file: _File, folder: int | None) -> bool:
-        """Place one blob; False if it must be stored anew."""
-        blob = self._store.blob_path(file.digest, file.mode)
-        name = os.path.basename(file.path)
-        if folder is None:
-            return self._is_usable(blob, file)
-        if self._placement.method != "hardlink":
-            return self._place_own(blob, name, folder, file)
-        try:
-            # follow_symlinks: with a dir_fd Python would otherwise follow.
-            os.link(blob, name, dst_dir_fd=folder, follow_symlinks=False)
-        except OSError as error:
-            if error.errno in files.GONE or error.errno == errno.EMLINK:
-                return False
-            if error.errno in files.CANNOT_LINK:
-                if not self._is_usable(blob, file):
-                    return False  # a folder under a blob's name answers EPERM, too
-                self._note_refusal(blob, error)
-                return self._place_own(blob, name, folder, file)
-            raise
-        # Look at it after linking: whatever happens to the store's name now, this inode is ours.
-        status = os.stat(name, dir_fd=folder, follow_symlinks=False)
-        if self._fits(status, file):
-            return True
-        os.unlink(name, dir_fd=folder)
-        return False
-
-    def _place_own(self, blob: bytes, name: bytes, folder: int, file: _File) -> bool:
-        try:
-            descriptor = os.open(blob, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        except OSError as error:
-            if error.errno in files.GONE or error.errno in (errno.ELOOP, errno.EACCES):
-                return False
-            raise
-        try:
-            status = os.fstat(descriptor)
-            if not self._fits(status, file):
-                return False
-            self._clone_or_copy(descriptor, name, status, folder, file)
-            if not self._fits(os.fstat(descriptor), file):
-                # Written to while it was copied: the copy would bear the seal all the same.
-                os.unlink(name, dir_fd=folder)
-                return False
-            self._unsynced_copies.append(os.path.join(self._folder, file.path))
-            return True
-        finally:
-            os.close(descriptor)
-
-    def _clone_or_copy(
-        self, blob: int, name: bytes, status: os.stat_result, folder: int, file: _File
-    ) -> None:
-        if self._placement.asked != "reflink":
-            cloning: Cloning = "never" if self._placement.method == "copy" else "if possible"
-            place_copy(blob, name, status, clone=cloning, dir_fd=folder)
-            return
-        try:
-            place_copy(blob, name, status, clone="always", dir_fd=folder)
-        except OSError as error:
-            if error.errno not in files.CANNOT_LINK:
-                raise
-            reason = f"reflinks: {os.strerror(error.errno or 0).lower()}"
-            path = os.path.join(self._folder, file.path)
-            raise mode_refused(self._store, path, "reflink", reason) from error
-
-    def _is_usable(self, blob: bytes, file: _File) -> bool:
-        try:
-            return self._fits(os.lstat(blob), file)
-        except OSError as error:
-            if error.errno in files.GONE:
-                return False
-            raise
-
-    def _fits(self, status: os.stat_result, file: _File) -> bool:
-        return (
-            status.st_size == file.size
-            and self._store.is_pristine(status, file.digest, file.mode)
-            and not is_old(status, self._now, self._refresh_after)
-        )
-
-    def _note_refusal(self, blob: bytes, error: OSError) -> None:
-        """A single link was refused although the probe worked: say so once, or fail."""
-        if self._placement.asked == "hardlink":
-            reason = f"hard links: {os.strerror(error.errno or 0).lower()}"
-            raise mode_refused(self._store, blob, "hardlink", reason) from error
-        reason = os.strerror(error.errno or 0).lower()
-        if self._placement.notice == "" and not self.notices:
-            self.notices.append(
-                f"some files are copies, not hard links: '{shown(blob)}' could not be linked "
-                f"({reason})"
-            )
+            self._known = sorted([*self._known, *self._written])
+            self._written = {}
+        if self._fill and not self._placed:
+            self._filler.make_folders(self.tree.paths)
+            self._filler.make_special(self.tree)
+        self._placed = True
+        place = self._filler.place if self._fill else self._filler.look
+        self._new = [index for index, _ in place(self.tree, self._known)]
+        self._known = []
+        return bool(self._new)
 
     def publish_blobs(self) -> None:
         """Give the files that were written their names in the store."""
         if self._in_place:
-            for file in self._files:
-                if file.state == "written":
-                    self._publish(file)
-                    file.state = "placed"
+            self._publish_written()
         self._remove_spare()
 
     def _publish_written(self) -> None:
-        """Publish files that were written into the store, so that they can be placed."""
-        for file in self._files:
-            if file.state == "written":
-                self._publish(file)
-                files.remove_quietly(file.written)
-                file.state = "known"
+        for count, size in paced_map(self._publish, in_batches(list(self._written), _FEW)):
+            self.stored += count
+            self.stored_size += size
 
-    def _publish(self, file: _File) -> None:
-        """Give a written file its name in the store, or share the blob that has it."""
-        if self._publisher.publish(NewFile(file.written, file.digest, file.mode, file.size)):
-            self.stored += 1
-            self.stored_size += file.size
-
-    def _made(self, parent: bytes) -> bytes:
-        """A folder in the staging folder, made if need be; absolute."""
-        path = os.path.join(self._folder, parent) if parent else self._folder
-        if parent and parent not in self._folders:
-            self._made(os.path.dirname(parent))
-            os.mkdir(path)
-            self._folders.add(parent)
-        return path
-
-    def _staged(self, path: bytes) -> bytes:
-        parent, name = os.path.split(path)
-        return os.path.join(self._made(parent), name)
-
-    def _make_empty(self, path: bytes, mode: int) -> None:
-        files.write_new(self._staged(path), b"", mode=mode, sync=False)
+    def _publish(self, indices: Sequence[int]) -> tuple[int, int]:
+        """Give written files their names in the store; how many were new to it, and their bytes."""
+        tree = self.tree
+        stored = []
+        for index in indices:
+            path = self._written[index]
+            new = NewFile(path, tree.digests[index], tree.modes[index], tree.sizes[index])
+            if self._publisher.publish(new):
+                stored.append(new.size)
+            if not self._in_place:
+                files.remove_quietly(path)
+        return len(stored), sum(stored)
 
     def _spare_path(self) -> bytes:
         """A new path inside the store, for a file on its way to its name."""
         if not self._fill:
             return os.path.join(self._folder, files.random_name())
-        if self._spare is None:
-            self._spare = os.path.join(self._store.tmp, files.random_name(b".d", owner=self._owner))
-            os.mkdir(self._spare, 0o700)
+        with self._lock:
+            if self._spare is None:
+                name = files.random_name(b".d", owner=self._owner)
+                spare = os.path.join(self._store.tmp, name)
+                os.mkdir(spare, 0o700)
+                self._spare = spare
         return os.path.join(self._spare, files.random_name())
 
+    def __exit__(self, *_: object) -> None:
+        self._filler.__exit__()
+        with contextlib.suppress(OSError):
+            self._remove_spare()
+
     def _remove_spare(self) -> None:
+        """Remove what lies outside the staging folder."""
         if self._spare is not None:
             files.remove_tree(self._spare)
             self._spare = None
-
-    def abandon(self) -> None:
-        """Remove what lies outside the staging folder; for a snapshot that fails."""
-        self._remove_spare()

@@ -47,7 +47,7 @@ _KEY = struct.Struct("<16sH")
 hasher = xxhash.xxh3_128
 
 
-def digest_of(data: bytes) -> bytes:
+def digest_of(data: bytes | memoryview) -> bytes:
     """The digest of `data`: 16 bytes."""
     return hasher(data).digest()
 
@@ -71,6 +71,16 @@ def blob_name(digest: bytes, mode: int) -> bytes:
     """A blob's path below ``blobs/``, as in ``ab/ab12…-444``."""
     name = digest.hex()
     return b"%s/%s-%03o" % (name[:2].encode(), name.encode(), mode)
+
+
+def blob_names(digests: Sequence[bytes], modes: Sequence[int]) -> list[bytes]:
+    """As :func:`blob_name`, of many."""
+    endings = {mode: b"-%03o" % mode for mode in set(modes)}
+    text = b"".join(digests).hex().encode()
+    return [
+        text[start : start + 2] + b"/" + text[start : start + 32] + endings[mode]
+        for start, mode in zip(range(0, len(text), 32), modes, strict=True)
+    ]
 
 
 def key_name(key: bytes) -> bytes:
@@ -165,6 +175,14 @@ def seal_of(digest: bytes) -> int:
     leaves behind.
     """
     return 1 + int.from_bytes(digest[:8], "little") % (SECOND - 1)
+
+
+_SEAL_SOURCE = struct.Struct("<Q8x")
+
+
+def seals_of(digests: Sequence[bytes]) -> list[int]:
+    """The seals of many digests."""
+    return [1 + value % (SECOND - 1) for (value,) in _SEAL_SOURCE.iter_unpack(b"".join(digests))]
 
 
 def seal_holds(mtime_ns: int, digest: bytes, granularity: int) -> bool:

@@ -60,7 +60,14 @@ def write_all(descriptor: int, data: bytes | memoryview) -> None:
         view = view[os.write(descriptor, view) :]
 
 
-def write_new(path: bytes, data: bytes, *, mode: int = 0o444, sync: bool = True) -> None:
+def write_new(
+    path: bytes,
+    data: bytes,
+    *,
+    mode: int = 0o444,
+    sync: bool = True,
+    dir_fd: int | None = None,
+) -> None:
     """Create `path` (it must not exist) with `data`, then make it read-only and durable.
 
     Args:
@@ -70,11 +77,13 @@ def write_new(path: bytes, data: bytes, *, mode: int = 0o444, sync: bool = True)
         mode: the permission bits in the end.
         sync: whether to wait until the data is on the disk. Without it, a crash of the machine
             leaves a file of no bytes under the final name.
+        dir_fd: the folder that `path` is relative to.
 
     Raises:
         OSError: nothing is left at `path`.
     """
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    descriptor = os.open(path, flags, 0o600, dir_fd=dir_fd)
     try:
         try:
             write_all(descriptor, data)
@@ -85,7 +94,7 @@ def write_new(path: bytes, data: bytes, *, mode: int = 0o444, sync: bool = True)
             os.close(descriptor)
     except BaseException:
         with contextlib.suppress(OSError):
-            os.unlink(path)
+            os.unlink(path, dir_fd=dir_fd)
         raise
 
 

@@ -8,21 +8,23 @@ to the byte.
 
 from __future__ import annotations
 
+import operator
 import stat
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, islice
 
 import zstandard
 
-from .digests import KEY_SIZE, blob_key, digest_of, keys_in
+from .digests import DIGEST_SIZE, KEY_SIZE, PERMISSIONS, digest_of, keys_in
 from .errors import DamagedError
 
 MAGIC = b"slurmic tree 1\n"
 
 _HEADER = struct.Struct("<IQ")  # number of columns, number of entries
 _COLUMN = struct.Struct("<8sQ")  # name, length in bytes
+_MODE = struct.Struct("<H")  # the end of a key
 
 _COMPRESSION_LEVEL = 3
 _MAX_BYTES = 1 << 32
@@ -70,29 +72,97 @@ class Tree:
         return sum(entry.size for entry in self.entries if entry.target is None)
 
 
+@dataclass(frozen=True, slots=True)
+class TreeColumns:
+    """A tree as columns, for who handles many files at once: entry *i* is at index *i* of each.
+
+    Attributes:
+        paths: as in :class:`TreeEntry`; in the same order.
+        modes: permission bits; 0 for a symbolic link.
+        sizes: bytes.
+        digests: 16 bytes each.
+        targets: where symbolic links point to, by index.
+    """
+
+    paths: list[bytes]
+    modes: list[int]
+    sizes: list[int]
+    digests: list[bytes]
+    targets: dict[int, bytes]
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    @property
+    def size(self) -> int:
+        """Bytes of content of all files."""
+        return sum(self.sizes) - sum(self.sizes[index] for index in self.targets)
+
+    def entry(self, index: int) -> TreeEntry:
+        """One entry."""
+        return TreeEntry(
+            self.paths[index],
+            self.modes[index],
+            self.sizes[index],
+            self.digests[index],
+            self.targets.get(index),
+        )
+
+    def to_tree(self) -> Tree:
+        """The tree, an object for each entry."""
+        return Tree(tuple(map(self.entry, range(len(self)))))
+
+    def blobs(self) -> list[int]:
+        """The indices of entries whose content lies in the store."""
+        targets = self.targets
+        return [index for index, size in enumerate(self.sizes) if size and index not in targets]
+
+    def picked(self, indices: Iterable[int]) -> TreeColumns:
+        """Some entries only; the indices must be in ascending order."""
+        chosen = list(indices)
+        return TreeColumns(
+            [self.paths[index] for index in chosen],
+            [self.modes[index] for index in chosen],
+            [self.sizes[index] for index in chosen],
+            [self.digests[index] for index in chosen],
+            {new: self.targets[old] for new, old in enumerate(chosen) if old in self.targets},
+        )
+
+
 def encode_tree(entries: Sequence[TreeEntry]) -> bytes:
     """The canonical encoding of a tree; its digest is the tree's name.
 
     Args:
         entries: sorted by path, no path twice, no path that lies below another.
     """
-    columns = (
-        (b"path", b"".join(entry.path + b"\0" for entry in entries)),
-        (
-            b"mode",
-            struct.pack(
-                f"<{len(entries)}H",
-                *(
-                    (stat.S_IFLNK if entry.target is not None else stat.S_IFREG) | entry.mode
-                    for entry in entries
-                ),
-            ),
-        ),
-        (b"size", struct.pack(f"<{len(entries)}Q", *(entry.size for entry in entries))),
-        (b"blob", b"".join(blob_key(entry.digest, entry.mode) for entry in entries)),
-        (b"target", b"".join(e.target + b"\0" for e in entries if e.target is not None)),
+    return encode_columns(
+        TreeColumns(
+            [entry.path for entry in entries],
+            [entry.mode for entry in entries],
+            [entry.size for entry in entries],
+            [entry.digest for entry in entries],
+            {i: entry.target for i, entry in enumerate(entries) if entry.target is not None},
+        )
     )
-    head = _HEADER.pack(len(columns), len(entries))
+
+
+def encode_columns(tree: TreeColumns) -> bytes:
+    """As :func:`encode_tree`."""
+    modes = [stat.S_IFREG | mode for mode in tree.modes]
+    for index in tree.targets:
+        modes[index] = stat.S_IFLNK | tree.modes[index]
+    endings = {mode: _MODE.pack(mode & PERMISSIONS) for mode in set(tree.modes)}
+    columns = (
+        (b"path", b"\0".join([*tree.paths, b""])),
+        (b"mode", struct.pack(f"<{len(tree)}H", *modes)),
+        (b"size", struct.pack(f"<{len(tree)}Q", *tree.sizes)),
+        (
+            b"blob",
+            b"".join([d + endings[m] for d, m in zip(tree.digests, tree.modes, strict=True)]),
+        ),
+        (b"target", b"".join([target + b"\0" for _, target in sorted(tree.targets.items())])),
+    )
+    head = _HEADER.pack(len(columns), len(tree))
     directory = b"".join(_COLUMN.pack(name, len(data)) for name, data in columns)
     return b"".join((MAGIC, head, directory, *(data for _, data in columns)))
 
@@ -201,49 +271,66 @@ def decode_tree(encoded: bytes) -> Tree:
     Raises:
         DamagedError: the columns do not fit together.
     """
+    return decode_columns(encoded).to_tree()
+
+
+def decode_columns(encoded: bytes) -> TreeColumns:
+    """As :func:`decode_tree`."""
     count, columns = _columns(encoded)
     try:
         paths = bytes(columns[b"path"]).split(b"\0")[:-1]
         modes = struct.unpack(f"<{count}H", columns[b"mode"])
-        sizes = struct.unpack(f"<{count}Q", columns[b"size"])
-        keys = list(keys_in(columns[b"blob"]))
-        targets = iter(bytes(columns[b"target"]).split(b"\0")[:-1])
+        sizes = list(struct.unpack(f"<{count}Q", columns[b"size"]))
+        keys = [key for (key,) in struct.iter_unpack(f"{KEY_SIZE}s", columns[b"blob"])]
+        targets = bytes(columns[b"target"]).split(b"\0")[:-1]
     except (KeyError, struct.error) as error:
         raise DamagedError(f"manifest has a missing or torn column: {error}") from error
     if not len(paths) == len(keys) == count:
         raise DamagedError("manifest has columns of different lengths")
-    try:
-        entries = tuple(
-            TreeEntry(
-                path,
-                mode & 0o777,
-                size,
-                key[:16],
-                next(targets) if stat.S_ISLNK(mode) else None,
-            )
-            for path, mode, size, key in zip(paths, modes, sizes, keys, strict=True)
-        )
-    except (StopIteration, RuntimeError) as error:
-        raise DamagedError("manifest has fewer link targets than links") from error
+    links = [index for index, mode in enumerate(modes) if stat.S_ISLNK(mode)]
+    if len(targets) < len(links):
+        raise DamagedError("manifest has fewer link targets than links")
     _check_paths(paths)
-    return Tree(entries)
+    return TreeColumns(
+        paths,
+        [mode & 0o777 for mode in modes],
+        sizes,
+        [key[:DIGEST_SIZE] for key in keys],
+        dict(zip(links, targets, strict=False)),
+    )
+
+
+def strange_path(paths: Sequence[bytes]) -> bytes | None:
+    """The first path that is absolute or has an empty, ``.`` or ``..`` component, if one has."""
+    joined = b"/%s/" % b"/".join(paths)
+    if paths and not any(strange in joined for strange in (b"//", b"/./", b"/../", b"\0")):
+        return None
+    wrong = (b"", b".", b"..")
+    return next((p for p in paths if b"\0" in p or any(w in p.split(b"/") for w in wrong)), None)
+
+
+def is_ordered(paths: Sequence[bytes]) -> bool:
+    """Whether paths are in the order of their bytes, none of them twice."""
+    return all(map(operator.lt, paths, islice(paths, 1, None)))
 
 
 def _check_paths(paths: Sequence[bytes]) -> None:
     """Refuse paths that would lead out of a code folder: manifests may come from elsewhere."""
-    folders = set()
-    before = b""
-    for path in paths:
-        parts = path.split(b"/")
-        if b"" in parts or b"." in parts or b".." in parts:
-            raise DamagedError(f"manifest names an impossible path {path!r}")
-        if path <= before:
-            raise DamagedError(f"manifest names {path!r} out of order, or twice")
-        before = path
-        folders.add(path.rpartition(b"/")[0])
-    for folder in list(folders):
-        while folder := folder.rpartition(b"/")[0]:
-            folders.add(folder)
+    strange = strange_path(paths)
+    if strange is not None:
+        raise DamagedError(f"manifest names an impossible path {strange!r}")
+    if not is_ordered(paths):
+        raise DamagedError("manifest names a path out of order, or twice")
     # Below a symbolic link it would lie elsewhere.
-    if wrong := folders.intersection(paths):
+    if wrong := folders_of(paths).intersection(paths):
         raise DamagedError(f"manifest names {min(wrong)!r} both as a file and as a folder")
+
+
+def folders_of(paths: Iterable[bytes]) -> set[bytes]:
+    """All folders that paths imply, without the root."""
+    folders = {path.rpartition(b"/")[0] for path in paths}
+    for folder in list(folders):
+        while (folder := folder.rpartition(b"/")[0]) and folder not in folders:
+            folders.add(folder)
+    folders.discard(b"")
+    return folders

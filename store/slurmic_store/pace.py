@@ -19,7 +19,7 @@ from __future__ import annotations
 import resource
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
@@ -44,6 +44,9 @@ _LOOK_SECONDS = 0.001
 
 _WINDOW_SECONDS = 0.1
 """How far back is looked: what was quick at first may come from a cache that ends here."""
+
+_BATCH = 32
+"""Items in a batch, each of which takes a few calls: a millisecond or less where nothing waits."""
 
 _MOSTLY = 0.5
 """The share of the time from which waiting is worth threads."""
@@ -111,6 +114,11 @@ def paced_map(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator
     else:
         return
     yield from threaded_map(work, remaining, threads=THREADS)
+
+
+def in_batches(items: Sequence[Item], size: int = _BATCH) -> Iterator[Sequence[Item]]:
+    """Consecutive parts of a sequence: bundles of calls for :func:`paced_map`."""
+    return (items[start : start + size] for start in range(0, len(items), size))
 
 
 def threaded_map(

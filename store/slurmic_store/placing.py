@@ -8,12 +8,13 @@ directories. So a link is really made, from the store into the folder, before an
 from __future__ import annotations
 
 import errno
+import math
 import os
 from dataclasses import dataclass
 from typing import Literal
 
 from . import files
-from .digests import stored_at
+from .digests import SECOND, stored_at
 from .errors import LinkModeError, os_failure, shown
 from .store import Store
 
@@ -183,3 +184,12 @@ def is_old(status: os.stat_result, now: float, refresh_after: float) -> bool:
     stored is known to the second only.
     """
     return now - stored_at(status) >= refresh_after + 1
+
+
+def oldest_young(now: float, refresh_after: float) -> float:
+    """The modification time in nanoseconds from which :func:`is_old` says no."""
+    return (
+        (math.floor(now - refresh_after - 2) + 1) * SECOND
+        if refresh_after < math.inf
+        else -math.inf
+    )

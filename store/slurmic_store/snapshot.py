@@ -6,15 +6,19 @@ The order of the steps is what makes it safe without locks (see also :mod:`slurm
    it, read-only, while they are hashed: no gc can touch them there.
 2. One sync makes their content durable. Without it, a crash of the machine would leave files of no
    bytes under final names.
-3. The manifest and then the record are published. From here on gc knows what this snapshot needs.
+3. The manifest and then the record are published, with the name that the code folder is going to
+   have if nobody else takes it. From here on gc knows what this snapshot needs.
 4. Only now is anything in the store relied on: known blobs are linked into the staging folder. One
    that is not there (gc was faster), or that a job has damaged, or that has used up its links, or
    that is old enough for a purge, is stored anew from the source as in 1, synced, and the record is
    written again if the source has changed meanwhile.
 5. New blobs get their names in the store, by link from the staging folder.
-6. The name of the code folder is announced in the record, then claimed by the record beside it,
-   ``code.json`` (by link: exactly one submission wins), and the finished folder is renamed to the
-   name that it alone has claimed.
+6. The name of the code folder is claimed by the record beside it, ``code.json`` (by link: exactly
+   one submission wins; who loses announces the next name in its record first), and the finished
+   folder is renamed to the name that it alone has claimed.
+
+What is synced on its own is synced before the blobs are linked (the record, and the one that is to
+claim the name): after that, it would wait for the journal to write all those links.
 
 A crash at any step leaves at worst a staging folder and a claimed name without a folder, which gc
 removes. The code folder is there whole, or not at all.
@@ -25,16 +29,17 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from . import files
-from .claim import ClaimedName, OnTaken, claim_name
+from .claim import ClaimedName, OnTaken, free_name
 from .codefolder import CodeFolderBuilder
-from .errors import StoreError, os_failure
+from .errors import DestinationError, StoreError, os_failure, shown
 from .files import remove_quietly
-from .manifest import Tree, encode_tree, tree_digest
+from .manifest import Tree, TreeColumns, decode_tree, encode_columns, tree_digest
 from .placing import LinkMode, Placement, choose_placement
 from .records import SnapshotRecord, new_snapshot_id, pin, pin_path, record_path, write_record
 from .staging import Stage, note_stage, open_stage
@@ -72,16 +77,21 @@ class Snapshot:
     Attributes:
         record: its record, as published.
         code_folder: the code folder's absolute path; None if it was only stored.
-        tree: the files that it has.
+        encoded_tree: the canonical encoding of its tree.
         stats: what it cost.
         notices: sentences for the user: a fallback that was taken, and why.
     """
 
     record: SnapshotRecord
     code_folder: bytes | None
-    tree: Tree
+    encoded_tree: bytes = field(repr=False)
     stats: SnapshotStats
     notices: tuple[str, ...]
+
+    @cached_property
+    def tree(self) -> Tree:
+        """The files that it has."""
+        return decode_tree(self.encoded_tree)
 
 
 def take_snapshot(
@@ -96,7 +106,7 @@ def take_snapshot(
     refresh_after: float = REFRESH_AFTER,
     pin_name: str = "",
     info: Callable[[], dict[str, Any]] = dict,
-    inspect: Callable[[Mapping[bytes, int]], None] | None = None,
+    inspect: Callable[[Sequence[bytes], Sequence[int]], None] | None = None,
 ) -> Snapshot:
     """Store files of a source tree and build a code folder of them.
 
@@ -114,8 +124,8 @@ def take_snapshot(
         refresh_after: age in seconds from which a blob is stored anew.
         pin_name: label of the pin of a snapshot that is only stored.
         info: called once, late, for what the record shall remember besides.
-        inspect: called with the size in bytes of each file, before any is read. What it raises
-            ends the snapshot.
+        inspect: called with the paths of all files, sorted, and the size in bytes of each, before
+            any is read. What it raises ends the snapshot.
 
     Raises:
         SourceError: a file cannot be read, or would not hold still.
@@ -168,12 +178,12 @@ class _Transaction:
     on_taken: OnTaken
     refresh_after: float
     info: Callable[[], dict[str, Any]]
-    inspect: Callable[[Mapping[bytes, int]], None] | None
+    inspect: Callable[[Sequence[bytes], Sequence[int]], None] | None
     encoded: bytes = b""
     record: SnapshotRecord | None = None
+    claim: ClaimedName | None = None  # announced
     claimed: ClaimedName | None = None
     in_place: bool = False
-    builder: CodeFolderBuilder | None = None
 
     def run(self, paths: Sequence[bytes], link_mode: LinkMode, pin_name: str) -> Snapshot:
         store, stage = self.store, self.stage
@@ -185,7 +195,7 @@ class _Transaction:
         # Of two clocks the one that is behind: see statcache.
         began_ns = min(time.time_ns(), stage.created_ns)
         cache = StatCache.load(store, self.root)
-        builder = self.builder = CodeFolderBuilder(
+        with CodeFolderBuilder(
             store,
             self.root,
             stage.path,
@@ -193,28 +203,28 @@ class _Transaction:
             fill=self.output_folder is not None,
             refresh_after=self.refresh_after,
             owner=self.snapshot_id,
-        )
-        builder.examine(paths, cache)
-        if self.inspect is not None:
-            self.inspect(builder.sizes())
-        builder.copy_new()
-        builder.sync()
-        tree = self._publish_intent(builder, placement)
-        for _ in range(4):
-            if not builder.place_known():
-                break
-            builder.copy_new()
+        ) as builder:
+            builder.examine(paths, cache)
+            if self.inspect is not None:
+                self.inspect(builder.tree.paths, builder.tree.sizes)
+            builder.read_new()
             builder.sync()
-            if builder.tree() != tree:
-                tree = self._publish_intent(builder, placement)
-        else:
-            raise StoreError(
-                f"blobs keep vanishing from store '{store.name}' while they are used",
-                path=store.path,
-                hint="is another program removing files there?",
-            )
-        builder.publish_blobs()
-        builder.sync_copies()
+            self._publish_intent(builder.tree, placement)
+            for _ in range(4):
+                if not builder.place_known():
+                    break
+                builder.read_new()
+                builder.sync()
+                if encode_columns(builder.tree) != self.encoded:
+                    self._publish_intent(builder.tree, placement)
+            else:
+                raise StoreError(
+                    f"blobs keep vanishing from store '{store.name}' while they are used",
+                    path=store.path,
+                    hint="is another program removing files there?",
+                )
+            builder.publish_blobs()
+            builder.sync_copies()
         assert self.record is not None
         if self.output_folder is None:
             code_folder = None
@@ -224,16 +234,16 @@ class _Transaction:
             files.remove_tree(stage.path)
         else:
             code_folder = self._put_in_place(self.output_folder)
-        cache.save(self.root, builder.known_files(), began_ns)
+        cache.save(self.root, *builder.known_files(), began_ns)
         # Last: as long as the note is there, what a crash leaves has an owner.
         stage.close()
         return Snapshot(
             record=self.record,
             code_folder=code_folder,
-            tree=tree,
+            encoded_tree=self.encoded,
             stats=SnapshotStats(
-                files=len(tree.entries),
-                size=tree.size,
+                files=self.record.files,
+                size=self.record.size,
                 read=builder.read,
                 stored=builder.stored,
                 stored_size=builder.stored_size,
@@ -241,63 +251,75 @@ class _Transaction:
             notices=tuple(notice for notice in (placement.notice, *builder.notices) if notice),
         )
 
-    def _publish_intent(self, builder: CodeFolderBuilder, placement: Placement) -> Tree:
+    def _publish_intent(self, tree: TreeColumns, placement: Placement) -> None:
         """Publish manifest and record of what has been found so far."""
-        tree = builder.tree()
-        self.encoded = encoded = encode_tree(tree.entries)
-        name = tree_digest(encoded)
-        self._publish_manifest(name, encoded)
+        self.encoded = encode_columns(tree)
+        name = tree_digest(self.encoded)
+        self._publish_manifest(name)
         if self.record is None:
             self.record = SnapshotRecord(
                 id=self.snapshot_id,
                 created=time.time(),
                 tree=name,
-                anchors=(self.stage.path,),
                 mount=self.stage.mount,
-                files=len(tree.entries),
-                size=tree.size,
                 placement=placement.method if self.output_folder is not None else "none",
                 info=self.info(),
             )
+        self.record = replace(self.record, tree=name, files=len(tree), size=tree.size)
+        if self.output_folder is None:
+            self.record = replace(self.record, anchors=(self.stage.path,))
+            write_record(self.store, self.record)
         else:
-            self.record = replace(self.record, tree=name, files=len(tree.entries), size=tree.size)
-        write_record(self.store, self.record)
+            self._announce(free_name(self.output_folder, self.name, self.on_taken))
         # Again: a gc that did not see the record yet may have taken the manifest that an earlier
         # snapshot of the same tree had left. From here on none will.
-        self._publish_manifest(name, encoded)
-        return tree
+        self._publish_manifest(name)
 
-    def _publish_manifest(self, name: str, encoded: bytes) -> None:
+    def _announce(self, claim: ClaimedName) -> None:
+        """Publish the record with the name that is going to be claimed.
+
+        After a crash, this is how gc finds the claim. (Should another snapshot get that name, its
+        folder keeps this record alive no longer than its own staging folder lasts.)
+        """
+        assert self.record is not None
+        # Both anchors: until the folder has moved, and from then on, one of them exists.
+        self.record = replace(self.record, anchors=(self.stage.path, claim.folder))
+        write_record(self.store, self.record)
+        claim.prepare(self.record)
+        self.claim = claim
+
+    def _publish_manifest(self, name: str) -> None:
         self.store.publish_manifest(
-            name, encoded, refresh_after=self.refresh_after, owner=self.snapshot_id
+            name, self.encoded, refresh_after=self.refresh_after, owner=self.snapshot_id
         )
 
     def _put_in_place(self, output_folder: bytes) -> bytes:
         """Claim a name, and rename the finished folder to it; the folder's path."""
-        record = self.record
-        assert record is not None
-
-        def announce(folder: bytes) -> None:
-            # Both anchors until the folder has moved: at each instant one of them exists.
-            write_record(self.store, replace(record, anchors=(self.stage.path, folder)))
-
-        while True:
-            self.claimed = claim_name(output_folder, self.name, record, announce, self.on_taken)
-            folder = self.claimed.folder
-            self.claimed.add_manifest(self.store, record, self.encoded)
-            try:
-                os.rename(self.stage.path, folder)
-            except OSError:
-                if not os.path.lexists(folder):
-                    raise
-                # Something that is not ours took the name between the look and the rename.
-                self.claimed.release()
-                self.claimed = None
-                continue
-            self.in_place = True
-            break
-        self.record = replace(record, anchors=(folder,))
-        return folder
+        record, claim = self.record, self.claim
+        assert record is not None and claim is not None
+        lost: set[bytes] = set()
+        while len(lost) < 10_000:
+            if claim.take(record):
+                self.claimed = claim
+                claim.add_manifest(self.store, record, self.encoded)
+                try:
+                    os.rename(self.stage.path, claim.folder)
+                except OSError:
+                    if not os.path.lexists(claim.folder):
+                        raise
+                    # Something that is not ours took the name between the look and the rename.
+                    claim.release()
+                    self.claimed = None
+                else:
+                    self.in_place = True
+                    self.record = replace(record, anchors=(claim.folder,))
+                    return claim.folder
+            lost.add(claim.folder)
+            claim = free_name(output_folder, self.name, self.on_taken, lost=lost)
+            self._announce(claim)
+        raise DestinationError(
+            f"no free name for a code folder in '{shown(output_folder)}'", path=output_folder
+        )
 
     def roll_back(self) -> None:
         """Take away what the steps so far have left, as far as the filesystem lets."""
@@ -314,9 +336,6 @@ class _Transaction:
         with contextlib.suppress(OSError):
             if self.record is not None:
                 remove_quietly(record_path(self.store, self.snapshot_id))
-        with contextlib.suppress(OSError):
-            if self.builder is not None:
-                self.builder.abandon()
         self.stage.discard()
 
 

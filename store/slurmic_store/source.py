@@ -12,14 +12,18 @@ import contextlib
 import errno
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
+from . import files
 from .digests import PERMISSIONS, hasher
 from .errors import SourceChangedError, SourceError, os_failure, shown
 from .files import write_all
 
 _CHUNK = 1 << 20
 _ATTEMPTS = 6
+
+LARGE = 1 << 20
+"""Files of more bytes are streamed, never held in memory."""
 
 StoreTimes = Callable[[bytes], tuple[int, int]]
 
@@ -147,6 +151,82 @@ def digest_descriptor(descriptor: int) -> bytes:
     return digest.digest()
 
 
+def read_whole(source: bytes) -> tuple[bytes, os.stat_result] | None:
+    """The content of a source file that is not large, and the stat that goes with it.
+
+    None if it is large, or will not hold still: then :func:`write_copy` is the way.
+
+    Raises:
+        FileNotFoundError: the source is gone.
+        SourceError: it cannot be read.
+    """
+    reader = _open_source(source)
+    try:
+        before = os.fstat(reader)
+        if not files.is_regular(before) or before.st_size > LARGE:
+            return None
+        data = os.read(reader, before.st_size + 1)
+        after = os.fstat(reader)
+    except OSError as error:
+        raise unreadable(source, error) from error
+    finally:
+        os.close(reader)
+    whole = len(data) == after.st_size and same_content(before, after)
+    return (data, after) if whole else None
+
+
+def digest_still(source: bytes) -> tuple[bytes, os.stat_result] | None:
+    """The digest of a source file without copying it, and the stat that goes with it.
+
+    None if it will not hold still. Raises what :func:`read_whole` does.
+    """
+    reader = _open_source(source)
+    try:
+        before = os.fstat(reader)
+        digest = digest_descriptor(reader)
+        after = os.fstat(reader)
+    except OSError as error:
+        raise unreadable(source, error) from error
+    finally:
+        os.close(reader)
+    return (digest, after) if same_content(before, after) else None
+
+
+@contextlib.contextmanager
+def _new_file(path: bytes) -> Iterator[int]:
+    """A new file, open for writing; gone if what is done with it fails."""
+    try:
+        writer = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except FileNotFoundError as error:
+        # Somebody removed the folder. It must not be taken for the source's being gone: the
+        # file would be left out of the tree without a word.
+        raise os_failure("write", path, error) from error
+    try:
+        try:
+            yield writer
+        finally:
+            os.close(writer)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+        raise
+
+
+def write_data(path: bytes, data: bytes, mode: int, times: tuple[int, int]) -> None:
+    """Write a new, read-only, sealed file.
+
+    Args:
+        path: where; must not exist.
+        data: its content.
+        mode: the mode of the source, of which it gets the permissions that a blob keeps.
+        times: its access and modification time in nanoseconds.
+    """
+    with _new_file(path) as writer:
+        write_all(writer, data)
+        os.fchmod(writer, mode & PERMISSIONS)
+        os.utime(writer, ns=times)
+
+
 def write_copy(path: bytes, source: bytes, store_times: StoreTimes) -> tuple[bytes, os.stat_result]:
     """Copy a source file to a new, read-only, sealed file.
 
@@ -161,21 +241,8 @@ def write_copy(path: bytes, source: bytes, store_times: StoreTimes) -> tuple[byt
     Raises:
         As :func:`copy_source`; nothing is left at `path` then.
     """
-    try:
-        writer = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    except FileNotFoundError as error:
-        # Somebody removed the folder. It must not be taken for the source's being gone: the
-        # file would be left out of the tree without a word.
-        raise os_failure("write", path, error) from error
-    try:
-        try:
-            digest, status = copy_source(source, writer)
-            os.fchmod(writer, status.st_mode & PERMISSIONS)
-            os.utime(writer, ns=store_times(digest))
-        finally:
-            os.close(writer)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(path)
-        raise
+    with _new_file(path) as writer:
+        digest, status = copy_source(source, writer)
+        os.fchmod(writer, status.st_mode & PERMISSIONS)
+        os.utime(writer, ns=store_times(digest))
     return digest, status

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import stat
-from collections.abc import Iterable
+from collections.abc import Sequence
 
-from .digests import EMPTY, PERMISSIONS, digest_of
-from .manifest import Tree, TreeEntry
+from .manifest import Tree
 from .source import digest_file, unreadable
+from .sourcefiles import SourceFiles
 from .statcache import StatCache
 from .store import Store
 
 
-def read_source_tree(root: bytes, paths: Iterable[bytes], store: Store | None = None) -> Tree:
+def read_source_tree(root: bytes, paths: Sequence[bytes], store: Store | None = None) -> Tree:
     """The tree that a snapshot of these files would have if it were taken now.
 
     Nothing is written, and nothing is read twice: a file that somebody is writing to may come out
@@ -28,23 +26,16 @@ def read_source_tree(root: bytes, paths: Iterable[bytes], store: Store | None = 
     Raises:
         SourceError: a file cannot be read.
     """
-    cache = StatCache.load(store, root) if store is not None else None
-    entries = []
-    for path in paths:
-        absolute = os.path.join(root, path)
+    cache = StatCache(b"") if store is None else StatCache.load(store, root)
+    source = SourceFiles(root, paths, cache)
+    gone = set()
+    for index in source.unknown:
+        absolute = source.path(index)
         try:
-            status = os.lstat(absolute)
-            if stat.S_ISLNK(status.st_mode):
-                target = os.readlink(absolute)
-                entries.append(TreeEntry(path, 0, len(target), digest_of(target), target))
-                continue
-            if status.st_size == 0:
-                digest = EMPTY
-            else:
-                digest = (cache and cache.lookup(path, status)) or digest_file(absolute)
+            source.tree.digests[index] = digest_file(absolute)
         except (FileNotFoundError, NotADirectoryError):
-            continue
+            gone.add(index)
         except OSError as error:
             raise unreadable(absolute, error) from error
-        entries.append(TreeEntry(path, status.st_mode & PERMISSIONS, status.st_size, digest))
-    return Tree(tuple(entries))
+    source.drop(gone)
+    return source.tree.to_tree()

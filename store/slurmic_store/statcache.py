@@ -17,8 +17,9 @@ import contextlib
 import os
 import struct
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from . import files
 from .digests import DIGEST_SIZE, SECOND, digest_of
@@ -32,11 +33,16 @@ RACY_MARGIN_NS = 2 * SECOND
 """How much older than the moment of reading a file's times must be: the coarsest timestamp step
 in use (2 s, FAT), which also covers a source clock that runs a little behind."""
 
+_EARLIEST_NS = -(1 << 63)
+"""A time before the year 1677 does not fit a row; one after 2262 is not in the past."""
+
 Stamp = tuple[int, int, int, int, int]
+"""What of a file's stat an entry is compared by: size, modification and change time in nanoseconds,
+inode, mode."""
 
 
 def stamp_of(status: os.stat_result) -> Stamp:
-    """What of a file's stat an entry is compared by."""
+    """The stamp of a file with this stat."""
     return (
         status.st_size,
         status.st_mtime_ns,
@@ -48,15 +54,19 @@ def stamp_of(status: os.stat_result) -> Stamp:
 
 @dataclass
 class StatCache:
-    """Digests by path, for one source tree.
+    """Digests of the files of one source tree, as columns.
 
     Attributes:
         folder: where the cache's files lie.
-        entries: path → (stamp, digest), as loaded.
+        paths: relative to the root.
+        stamps: what each file's stat was when it was read.
+        digests: 16 bytes each.
     """
 
     folder: bytes
-    entries: Mapping[bytes, tuple[Stamp, bytes]] = field(default_factory=dict)
+    paths: list[bytes] = field(default_factory=list)
+    stamps: list[Stamp] = field(default_factory=list)
+    digests: list[bytes] = field(default_factory=list)
 
     @classmethod
     def load(cls, store: Store, root: bytes) -> StatCache:
@@ -65,45 +75,62 @@ class StatCache:
         for name in sorted(files.names_in(folder), reverse=True):
             try:
                 with open(os.path.join(folder, name), "rb") as stream:
-                    return cls(folder, _decode(stream.read(), root))
+                    return cls(folder, *_decode(stream.read(), root))
             except (OSError, ValueError, struct.error):
                 continue
         return cls(folder)
 
-    def lookup(self, path: bytes, status: os.stat_result) -> bytes | None:
-        """The digest of a file that has not changed since it was read, or None."""
-        entry = self.entries.get(path)
-        if entry is not None and entry[0] == stamp_of(status):
-            return entry[1]
-        return None
+    @cached_property
+    def entries(self) -> dict[bytes, tuple[Stamp, bytes]]:
+        """Stamp and digest by path."""
+        return dict(zip(self.paths, zip(self.stamps, self.digests, strict=True), strict=True))
+
+    def lookup(self, paths: Sequence[bytes], stamps: Sequence[Stamp]) -> list[bytes | None]:
+        """The digests of files that have not changed since they were read; None for the others."""
+        if paths == self.paths:
+            if stamps == self.stamps:
+                return list(self.digests)
+            rows = zip(stamps, self.stamps, self.digests, strict=True)
+            return [digest if stamp == known else None for stamp, known, digest in rows]
+        entries = self.entries
+        found = zip(stamps, map(entries.get, paths), strict=True)
+        return [entry[1] if entry and entry[0] == stamp else None for stamp, entry in found]
 
     def save(
-        self, root: bytes, read: Iterable[tuple[bytes, os.stat_result, bytes]], read_at_ns: int
+        self,
+        root: bytes,
+        paths: Sequence[bytes],
+        stamps: Sequence[Stamp],
+        digests: Sequence[bytes],
+        read_at_ns: int,
     ) -> None:
         """Publish the cache with what a snapshot has just found.
 
         Args:
             root: the source tree.
-            read: path, stat and digest of each file of the tree.
+            paths, stamps, digests: of the files of the tree that have content.
             read_at_ns: when reading began, in nanoseconds since the epoch; files touched about
                 then or later are left out, unless this cache already vouched for them.
 
         An error of the filesystem is no error here: the next snapshot reads the files again.
         """
-        horizon = read_at_ns - RACY_MARGIN_NS
-        entries = {}
-        for path, status, digest in read:
-            stamp = stamp_of(status)
-            if max(stamp[1], stamp[2]) < horizon or self.entries.get(path) == (stamp, digest):
-                entries[path] = (stamp, digest)
-        if entries == self.entries:
+        if (paths, stamps, digests) == (self.paths, self.stamps, self.digests):
             return
-        # A time beyond the year 2262 (or before 1677) does not fit a row.
-        with contextlib.suppress(OSError, struct.error):
+        horizon = read_at_ns - RACY_MARGIN_NS
+        known = self.entries
+        rows = [
+            row
+            for row in zip(paths, stamps, digests, strict=True)
+            if (max(row[1][1:3]) < horizon and min(row[1][1:3]) >= _EARLIEST_NS)
+            or known.get(row[0]) == row[1:]
+        ]
+        if len(rows) == len(known) and all(known.get(row[0]) == row[1:] for row in rows):
+            return
+        with contextlib.suppress(OSError):
             os.makedirs(self.folder, 0o700, exist_ok=True)
             old = files.names_in(self.folder)
             temporary = os.path.join(self.folder, files.random_name())
-            files.write_new(temporary, _encode(root, entries), sync=False)
+            files.write_new(temporary, _encode(root, rows), sync=False)
             # Nobody else writes this name; newest last when sorted.
             name = b"%020d-%s" % (time.time_ns(), files.random_name()[len(files.STAGE_PREFIX) :])
             os.rename(temporary, os.path.join(self.folder, name))
@@ -128,30 +155,30 @@ def known_roots(store: Store) -> list[bytes]:
     return sorted(roots)
 
 
-def _encode(root: bytes, entries: Mapping[bytes, tuple[Stamp, bytes]]) -> bytes:
+def _encode(root: bytes, rows: Sequence[tuple[bytes, Stamp, bytes]]) -> bytes:
     body = b"".join(
         (
             _MAGIC,
             _COUNT.pack(len(root)),
             root,
-            _COUNT.pack(len(entries)),
-            b"".join(_ROW.pack(*stamp) for stamp, _ in entries.values()),
-            b"".join(digest for _, digest in entries.values()),
-            b"\0".join(entries),
+            _COUNT.pack(len(rows)),
+            b"".join([_ROW.pack(*stamp) for _, stamp, _ in rows]),
+            b"".join([digest for _, _, digest in rows]),
+            b"\0".join([path for path, _, _ in rows]),
         )
     )
     return body + digest_of(body)
 
 
-def _decode(data: bytes, root: bytes) -> dict[bytes, tuple[Stamp, bytes]]:
-    """The entries in a cache file.
+def _decode(data: bytes, root: bytes) -> tuple[list[bytes], list[Stamp], list[bytes]]:
+    """The columns in a cache file: paths, stamps, digests.
 
     Raises:
         ValueError: torn, or of another tree.
         struct.error: torn.
     """
-    body, check = data[:-DIGEST_SIZE], data[-DIGEST_SIZE:]
-    if not body.startswith(_MAGIC) or digest_of(body) != check:
+    body, check = memoryview(data)[:-DIGEST_SIZE], data[-DIGEST_SIZE:]
+    if body[: len(_MAGIC)] != _MAGIC or digest_of(body) != check:
         raise ValueError("torn")
     offset = len(_MAGIC)
     (length,) = _COUNT.unpack_from(body, offset)
@@ -161,11 +188,12 @@ def _decode(data: bytes, root: bytes) -> dict[bytes, tuple[Stamp, bytes]]:
     offset += length
     (count,) = _COUNT.unpack_from(body, offset)
     offset += _COUNT.size
-    rows = _ROW.iter_unpack(body[offset : offset + count * _ROW.size])
+    stamps = list(_ROW.iter_unpack(body[offset : offset + count * _ROW.size]))
     offset += count * _ROW.size
-    digests = struct.iter_unpack(f"{DIGEST_SIZE}s", body[offset : offset + count * DIGEST_SIZE])
+    column = body[offset : offset + count * DIGEST_SIZE]
+    digests = [digest for (digest,) in struct.iter_unpack(f"{DIGEST_SIZE}s", column)]
     offset += count * DIGEST_SIZE
-    paths = body[offset:].split(b"\0") if count else []
-    if len(paths) != count:
+    paths = bytes(body[offset:]).split(b"\0") if count else []
+    if not len(paths) == len(stamps) == len(digests) == count:
         raise ValueError("torn")
-    return {path: (row, digest) for path, row, (digest,) in zip(paths, rows, digests, strict=True)}
+    return paths, stamps, digests

@@ -15,8 +15,8 @@ TREE = {b"a.py": 10, b"data/x/1.bin": 3_000_000, b"data/2.bin": 1_000_000, b"src
 
 def test_the_folders_that_weigh_most_are_named() -> None:
     limits = SizeLimits(warn_files=3, warn_mb=100, max_files=10, max_mb=100)
-    assert limits.check({b"a.py": 1}) == ""
-    warning = limits.check(TREE)
+    assert limits.check([b"a.py"], [1]) == ""
+    warning = limits.check(list(TREE), list(TREE.values()))
     assert warning.startswith("4 files, 4.0 MB, are packed")
     assert "'data/' 2 files, 4.0 MB" in warning and "warn_code_files" in warning
 
@@ -24,11 +24,11 @@ def test_the_folders_that_weigh_most_are_named() -> None:
 @pytest.mark.parametrize("limits", [SizeLimits(max_files=3), SizeLimits(max_mb=3)])
 def test_what_is_above_the_limit_is_refused(limits: SizeLimits) -> None:
     with pytest.raises(SelectionError, match=r"limit of .*'data/' 2 files(.|\n)*max_code_files"):
-        limits.check(TREE)
+        limits.check(list(TREE), list(TREE.values()))
 
 
 def test_zero_means_any_size() -> None:
-    assert SizeLimits(0, 0, 0, 0).check({b"%d" % n: 10**9 for n in range(5)}) == ""
+    assert SizeLimits(0, 0, 0, 0).check([b"%d" % n for n in range(5)], [10**9] * 5) == ""
 
 
 def test_limits_hold_for_a_submission(tmp_path: Path, write: Any) -> None:

@@ -46,9 +46,10 @@ def watched(before: Hook = _nothing, after: Hook = _nothing) -> Iterator[None]:
         def call(*args: Any, **options: Any) -> Any:
             if name == "open" and not args[1] & os.O_CREAT:
                 return function(*args, **options)
-            before(name, args, options)
+            seen = _absolute(args, options)
+            before(name, seen, options)
             result = function(*args, **options)
-            after(name, (result, *args) if name == "open" else args, options)
+            after(name, (result, *seen) if name == "open" else seen, options)
             return result
 
         return call
@@ -70,6 +71,16 @@ def watched(before: Hook = _nothing, after: Hook = _nothing) -> Iterator[None]:
             setattr(os, name, function)
         fcntl.ioctl = ioctl
         files._libc = libc
+
+
+def _absolute(args: tuple[Any, ...], options: dict[str, Any]) -> tuple[Any, ...]:
+    """The arguments of a call, with the paths that are relative to an open folder made absolute."""
+    found = list(args)
+    for number, option in ((0, "dir_fd"), (0, "src_dir_fd"), (1, "dst_dir_fd")):
+        folder = options.get(option)
+        if folder is not None and isinstance(found[number], bytes):
+            found[number] = os.path.join(os.readlink(b"/proc/self/fd/%d" % folder), found[number])
+    return tuple(found)
 
 
 def raising(name: str, number: int, matches: Callable[[str], bool] = lambda _: True) -> Hook:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
@@ -203,6 +204,7 @@ def test_a_source_that_is_written_all_the_time(
 ) -> None:
     """A log file among the sources: an error that names it, and nothing is left."""
     monkeypatch.setattr(source_module, "_ATTEMPTS", 3)
+    monkeypatch.setattr(source_module, "LARGE", 10)
     log = project.path(b"train.py")
 
     def scribble(name: str, args: tuple[Any, ...], options: dict[str, Any]) -> None:
@@ -219,8 +221,11 @@ def test_a_source_that_is_written_all_the_time(
     assert [name for name in strange_names(store) if not name.startswith(b"index")] == []
 
 
-def test_a_source_that_changes_once(tmp_path: Path, store: Store, project: Project) -> None:
+def test_a_source_that_changes_once(
+    tmp_path: Path, store: Store, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An editor saves while the file is read: it is read again, and packed as saved."""
+    monkeypatch.setattr(source_module, "LARGE", 10)
     path = project.path(b"train.py")
     written: list[bytes] = []
 
@@ -240,9 +245,40 @@ def test_a_source_that_changes_once(tmp_path: Path, store: Store, project: Proje
     check_store(store)
 
 
+def test_a_small_source_that_changes_once(
+    tmp_path: Path, store: Store, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same for a file that is read in one go: what was read is no version of it."""
+    path = project.path(b"train.py")
+    read = os.read
+    changed: list[bytes] = []
+
+    def read_and_save(descriptor: int, size: int) -> bytes:
+        if os.readlink(b"/proc/self/fd/%d" % descriptor) == path and not changed:
+            changed.append(path)
+            data = read(descriptor, 5)
+            project.overwrite(b"train.py", b"# saved\n")
+            return data + read(descriptor, size)
+        return read(descriptor, size)
+
+    monkeypatch.setattr(os, "read", read_and_save)
+    snapshot = project.take(store, tmp_path / "out")
+    monkeypatch.undo()
+    assert changed
+    assert snapshot.code_folder is not None
+    assert read_folder(snapshot.code_folder) == project.expected()
+    check_store(store)
+
+
+@pytest.mark.parametrize("large", [True, False], ids=["streamed", "whole"])
 @pytest.mark.parametrize("how", ["deleted", "fifo", "folder", "link", "socket"])
 def test_a_source_that_is_replaced_while_packing(
-    tmp_path: Path, store: Store, project: Project, how: str
+    tmp_path: Path,
+    store: Store,
+    project: Project,
+    how: str,
+    large: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Between the stat and the read, something else takes the file's place.
 
@@ -251,6 +287,12 @@ def test_a_source_that_is_replaced_while_packing(
     """
     path = project.path(b"train.py")
     done: list[str] = []
+    if large:
+        monkeypatch.setattr(source_module, "LARGE", 0)
+
+    def looked_at(*_: object) -> None:
+        if not large:
+            replace("open", (path,), {})
 
     def replace(name: str, args: tuple[Any, ...], options: dict[str, Any]) -> None:
         if name == "open" and os.fsencode(args[0]).endswith(b"/train.py") and not done:
@@ -273,7 +315,11 @@ def test_a_source_that_is_replaced_while_packing(
 
     def take() -> Any:
         return take_snapshot(
-            store, project.root, names, output_folder=os.fsencode(tmp_path / "out")
+            store,
+            project.root,
+            names,
+            output_folder=os.fsencode(tmp_path / "out"),
+            inspect=looked_at,
         )
 
     names = project.names()
@@ -338,8 +384,10 @@ def test_a_user_who_deletes_the_output_folder_meanwhile(
     def destroy() -> None:
         while not stop.is_set():
             for name in os.listdir(out) if os.path.isdir(out) else []:
+                # It may have got its name since it was listed.
                 if name.startswith(b".slurmic-") and os.path.isdir(os.path.join(out, name)):
-                    os.rename(os.path.join(out, name), out + b"-gone%d" % time.time_ns())
+                    with contextlib.suppress(FileNotFoundError):
+                        os.rename(os.path.join(out, name), out + b"-gone%d" % time.time_ns())
 
     thread = threading.Thread(target=destroy)
     thread.start()

@@ -212,13 +212,14 @@ def test_the_note_is_as_shown(tmp_path: Path) -> None:
 
 def test_the_index_is_as_dumped(tmp_path: Path) -> None:
     data = undump(example_block("index"))
-    entries = statcache._decode(data, b"/src")
+    columns = statcache._decode(data, b"/src")
+    entries = statcache.StatCache(b"", *columns).entries
     assert list(entries) == [b"README.md", b"run.sh"]
     digests = {entry.path: entry.digest for entry in example_tree()}
     assert {path: digest for path, (_, digest) in entries.items()} == {
         path: digests[path] for path in entries
     }
-    assert statcache._encode(b"/src", entries) == data
+    assert statcache._encode(b"/src", list(zip(*columns, strict=True))) == data
     page = PAGE.read_text("utf-8")
     assert f"below `index/{digest_of(b'/src').hex()}/`" in page
     store = Store.open(tmp_path / "store")

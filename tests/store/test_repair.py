@@ -133,9 +133,9 @@ def test_the_store_remembers_where_originals_were(world: World) -> None:
     from slurmic_store import statcache
 
     cache = statcache.StatCache.load(world.store, world.root)
-    status = os.stat(world.root + b"/main.py")
-    entries = [(b"main.py", status, digest_of(SOURCE[b"main.py"][0]))]
-    cache.save(world.root, entries, status.st_ctime_ns + 10**10)
+    stamp = statcache.stamp_of(os.stat(world.root + b"/main.py"))
+    digest = digest_of(SOURCE[b"main.py"][0])
+    cache.save(world.root, [b"main.py"], [stamp], [digest], stamp[2] + 10**10)
     write_through(world.code + b"/run.sh", b"X")
     (repaired,) = repair_store(world.store, checksum=False).repaired
     assert repaired.source == world.root + b"/run.sh"

@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from storechecks import Project
 
 from slurmic_store import Store, digest_of, statcache
-from slurmic_store.statcache import StatCache, known_roots
+from slurmic_store.statcache import StatCache, known_roots, stamp_of
 
 SECOND = 10**9
 ROOT = b"/some/where"
+PATHS = [b"0", b"1"]
 
 steps = st.one_of(
     st.tuples(st.just("write"), st.integers(0, 1), st.sampled_from([b"one", b"two", b"six"])),
@@ -84,48 +85,58 @@ def test_any_sequence_of_edits_equals_reading_everything(
             continue
         cache = StatCache.load(store, ROOT)
         read_at = files.now
-        read = []
-        for number in range(2):
-            status = files.stat(number)
-            real = digest_of(files.files[number]["data"])
-            believed = cache.lookup(b"%d" % number, status)
-            assert believed in (None, real)
-            read.append((b"%d" % number, status, real))
-        cache.save(ROOT, iter(read), read_at)
+        stamps = [stamp_of(files.stat(number)) for number in range(2)]
+        real = [digest_of(files.files[number]["data"]) for number in range(2)]
+        for believed, right in zip(cache.lookup(PATHS, stamps), real, strict=True):
+            assert believed in (None, right)
+        cache.save(ROOT, PATHS, stamps, real, read_at)
 
 
 def test_a_clock_that_is_set_back(store: Store) -> None:
     """A file is from the future (its server's clock was ahead): it is read again each time."""
     files = Files(1, 0)
-    status = files.stat(0)
+    stamps = [stamp_of(files.stat(0))]
     cache = StatCache.load(store, ROOT)
-    cache.save(ROOT, [(b"0", status, digest_of(b"one"))], files.now - 3600 * SECOND)
-    assert StatCache.load(store, ROOT).lookup(b"0", status) is None
+    cache.save(ROOT, [b"0"], stamps, [digest_of(b"one")], files.now - 3600 * SECOND)
+    assert StatCache.load(store, ROOT).lookup([b"0"], stamps) == [None]
 
 
 def test_what_was_believed_stays_believed(store: Store) -> None:
     """A file that is known is kept when the cache is saved again, although nobody read it."""
     files = Files(1, 0)
-    status = files.stat(0)
+    stamps = [stamp_of(files.stat(0))]
+    digest = digest_of(b"one")
     for read_at in (files.now + 10 * SECOND, files.now - 10 * SECOND):
         cache = StatCache.load(store, ROOT)
-        cache.save(ROOT, [(b"0", status, digest_of(b"one"))], read_at)
-    assert StatCache.load(store, ROOT).lookup(b"0", status) == digest_of(b"one")
+        cache.save(ROOT, [b"0"], stamps, [digest], read_at)
+    assert StatCache.load(store, ROOT).lookup([b"0"], stamps) == [digest]
+    # Beside one that nothing is known of, too.
+    new = (stamps[0][0], files.now, files.now, 99, stamps[0][4])
+    cache = StatCache.load(store, ROOT)
+    cache.save(ROOT, [b"0", b"1"], [*stamps, new], [digest, digest], files.now - 10 * SECOND)
+    assert StatCache.load(store, ROOT).lookup([b"0", b"1"], [*stamps, new]) == [digest, None]
 
 
-def test_times_that_fit_no_row(store: Store) -> None:
-    """A file of the year 1600 once made the whole submission fail, after all had been done."""
+@pytest.mark.parametrize("year", [-11_676_096_000, 10_000_000_000], ids=["1600", "2286"])
+def test_times_that_fit_no_row(store: Store, year: int) -> None:
+    """A file of the year 1600 once made the submission fail; later, it alone kept all others out.
+
+    It is left out; the files beside it are kept.
+    """
     files = Files(1, 0)
-    status = files.stat(0)
-    status.st_mtime_ns = status.st_ctime_ns = -11_676_096_000 * SECOND
-    StatCache.load(store, ROOT).save(ROOT, [(b"0", status, digest_of(b"one"))], files.now)
-    assert StatCache.load(store, ROOT).lookup(b"0", status) is None
+    strange = (3, year * SECOND, year * SECOND, 10, 0o100644)
+    stamps = [strange, stamp_of(files.stat(1))]
+    digest = digest_of(b"one")
+    StatCache.load(store, ROOT).save(ROOT, PATHS, stamps, [digest] * 2, files.now + 10 * SECOND)
+    assert StatCache.load(store, ROOT).lookup(PATHS, stamps) == [None, digest]
 
 
 def _saved(store: Store) -> bytes:
     files = Files(1, 0)
-    read = [(b"a \xff\n", files.stat(0), digest_of(b"one")), (b"b", files.stat(1), digest_of(b"x"))]
-    StatCache.load(store, ROOT).save(ROOT, read, files.now + 10 * SECOND)
+    stamps = [stamp_of(files.stat(number)) for number in range(2)]
+    digests = [digest_of(b"one"), digest_of(b"x")]
+    cache = StatCache.load(store, ROOT)
+    cache.save(ROOT, [b"a \xff\n", b"b"], stamps, digests, files.now + 10 * SECOND)
     (folder,) = os.listdir(store.index)
     (name,) = os.listdir(os.path.join(store.index, folder))
     return os.path.join(store.index, folder, name)
