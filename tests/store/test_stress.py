@@ -70,8 +70,10 @@ def _submit(base: Path, number: int, until: float) -> dict[str, object]:
             # A user deletes what a run has left, piece by piece or at once.
             folder = chance.choice(sorted(expected))
             del expected[folder]
-            os.rename(folder, folder + b".going")
-            remove(folder + b".going")
+            # Its name may be free before it is gone, and be the next one's to delete.
+            going = folder + b".going-%d" % time.monotonic_ns()
+            os.rename(folder, going)
+            remove(going)
             done["deleted"] += 1
     for folder, content in expected.items():
         assert read_folder(folder) == content, folder
