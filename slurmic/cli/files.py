@@ -83,7 +83,7 @@ def _size_warning(sizes: dict[bytes, int]) -> str:
     # Here and not above: it takes longer to import than most trees to list.
     from slurmic.snapshot import SizeLimits
 
-    return _refusal(lambda: SizeLimits().check(sizes))
+    return _refusal(lambda: SizeLimits().check(list(sizes), list(sizes.values())))
 
 
 def _refusal(check: Callable[[], object]) -> str:
