@@ -258,6 +258,9 @@ def decode_blobs(encoded: bytes) -> Iterator[tuple[bytes, int]]:
         raise DamagedError(f"manifest has a missing or torn column: {error}") from error
     if len(keys) != count:
         raise DamagedError("manifest has columns of different lengths")
+    # Where all entries have blobs, none needs to be looked at.
+    if 0 not in sizes and not any(map(stat.S_ISLNK, set(modes))):
+        return zip(keys, sizes, strict=True)
     return (
         (key, size)
         for key, size, mode in zip(keys, sizes, modes, strict=True)

@@ -121,6 +121,13 @@ def in_batches(items: Sequence[Item], size: int = _BATCH) -> Iterator[Sequence[I
     return (items[start : start + size] for start in range(0, len(items), size))
 
 
+def in_bundles(items: Iterable[Item], size: int = 32) -> Iterator[list[Item]]:
+    """The items in lists of up to `size`: for work that is too small to be handed over alone."""
+    remaining = iter(items)
+    while bundle := list(islice(remaining, size)):
+        yield bundle
+
+
 def threaded_map(
     work: Callable[[Item], Result], items: Iterable[Item], *, threads: int
 ) -> Iterator[Result]:

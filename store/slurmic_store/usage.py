@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from . import files
 from .digests import key_name
 from .gc import blob_keys
+from .pace import in_bundles, paced_map
 from .records import anchor_state, read_records
 from .store import Store
 
@@ -42,15 +43,21 @@ def measure_usage(store: Store) -> StoreUsage:
         DamagedError: a record cannot be read.
         OSError: the store's folders cannot be listed.
     """
+
+    def look(keys: list[bytes]) -> list[int]:
+        found = []
+        for key in keys:
+            try:
+                found.append(os.lstat(os.path.join(store.blobs, key_name(key))).st_size)
+            except OSError as error:
+                if error.errno not in files.GONE:
+                    raise
+        return found
+
     blobs = size = 0
-    for key in blob_keys(store):
-        try:
-            size += os.lstat(os.path.join(store.blobs, key_name(key))).st_size
-        except OSError as error:
-            if error.errno not in files.GONE:
-                raise
-            continue
-        blobs += 1
+    for sizes in paced_map(look, in_bundles(blob_keys(store))):
+        blobs += len(sizes)
+        size += sum(sizes)
     records = list(read_records(store))
     present = [record for record in records if anchor_state(record) == "present"]
     return StoreUsage(

@@ -27,6 +27,7 @@ from .findings import (
     kind_of,
 )
 from .manifest import Tree, TreeEntry, decode_tree, decompress
+from .pace import in_bundles, paced_map
 from .records import SnapshotRecord, read_record, snapshot_ids
 from .store import Store
 
@@ -189,10 +190,13 @@ class _FolderWalk:
                 "modification times, or its filesystem keeps whole seconds"
                 + ("" if self.checksum else "; only a checksum can tell whether contents are right")
             )
-        for path, entry in entries.items():
-            finding = self._check(path, entry, path in present, sealed)
-            if finding is not None:
-                self.findings.append(finding)
+
+        def check(bundle: list[TreeEntry]) -> list[Finding | None]:
+            return [self._check(entry, entry.path in present, sealed) for entry in bundle]
+
+        # Files to be read may be large.
+        for found in paced_map(check, in_bundles(entries.values(), 2 if self.checksum else 32)):
+            self.findings += filter(None, found)
         return VerifyReport(
             checked=len(present),
             hashed=len(present) if self.checksum else 0,
@@ -205,20 +209,27 @@ class _FolderWalk:
         """What of the tree is there, by real folders; the rest that is there is "added"."""
         expected = set(expected)
         present = set()
-        stack = [parent]
-        while stack:
-            relative = stack.pop()
-            for entry in os.scandir(os.path.join(self.evidence.folder, relative)):
-                path = os.path.join(relative, entry.name)
-                if path in expected:
-                    present.add(path)
-                elif path not in folders:
-                    self.added.append(Finding(entry.path, "added", _origin(entry)))
-                elif entry.is_dir(follow_symlinks=False):
-                    stack.append(path)
-                else:
-                    kind = kind_of(entry.stat(follow_symlinks=False))
-                    self.findings.append(Finding(entry.path, "type", f"{kind} instead of a folder"))
+
+        def list_folder(relative: bytes) -> tuple[bytes, list[os.DirEntry[bytes]]]:
+            return relative, list(os.scandir(os.path.join(self.evidence.folder, relative)))
+
+        level = [parent]
+        while level:
+            below = []
+            for relative, entries in paced_map(list_folder, level):
+                for entry in entries:
+                    path = os.path.join(relative, entry.name)
+                    if path in expected:
+                        present.add(path)
+                    elif path not in folders:
+                        self.added.append(Finding(entry.path, "added", _origin(entry)))
+                    elif entry.is_dir(follow_symlinks=False):
+                        below.append(path)
+                    else:
+                        kind = kind_of(entry.stat(follow_symlinks=False))
+                        detail = f"{kind} instead of a folder"
+                        self.findings.append(Finding(entry.path, "type", detail))
+            level = below
         return present
 
     def _is_sealed(self, entries: Iterable[TreeEntry]) -> bool:
@@ -247,8 +258,8 @@ class _FolderWalk:
         whole_seconds = all(time % SECOND == 0 for time in times)
         return not times or not (self.evidence.moved or whole_seconds)
 
-    def _check(self, path: bytes, entry: TreeEntry, present: bool, sealed: bool) -> Finding | None:
-        absolute = os.path.join(self.evidence.folder, path)
+    def _check(self, entry: TreeEntry, present: bool, sealed: bool) -> Finding | None:
+        absolute = os.path.join(self.evidence.folder, entry.path)
         if present:
             try:
                 if entry.target is not None:

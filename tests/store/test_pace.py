@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from slurmic_store.pace import paced_map, threaded_map
+from slurmic_store.pace import in_bundles, paced_map, threaded_map
 
 
 def test_work_that_waits_goes_over_to_threads_and_keeps_its_order() -> None:
@@ -87,3 +87,8 @@ def test_who_stops_reading_stops_the_work() -> None:
     results.close()  # type: ignore[attr-defined]
     assert len(taken) < 500
     assert threading.active_count() < 16
+
+
+def test_bundles_hold_everything_once_and_in_order() -> None:
+    assert list(in_bundles(range(7), 3)) == [[0, 1, 2], [3, 4, 5], [6]]
+    assert list(in_bundles([], 3)) == []
