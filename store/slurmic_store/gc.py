@@ -43,7 +43,7 @@ from . import files
 from .digests import KEY_SIZE, age_of, column_of_names, key_name, keys_in, numbers_in
 from .errors import os_failure
 from .liveness import all_records, is_superseded, named_columns, sharing_a_folder, why_live
-from .pace import paced_map
+from .pace import in_bundles, paced_map
 from .records import SnapshotRecord, pin_path, pinned_ids
 from .staging import ABANDONED_AFTER, abandoned_paths
 from .store import Store
@@ -105,16 +105,20 @@ def _classify(plan: GcPlan, records: list[SnapshotRecord], now: float) -> set[st
     pins = pinned_ids(plan.store)
     sharing = sharing_a_folder(records)
     trees = set()
-    for record in records:
-        superseded = record.id in sharing and is_superseded(record)
-        reason = why_live(
-            record,
-            pins,
-            now,
-            plan.grace,
-            plan.problems,
-            superseded=superseded or record.id in plan.finished,
-        )
+
+    def look(bundle: list[SnapshotRecord]) -> list[tuple[SnapshotRecord, str, list[str]]]:
+        answers = []
+        for record in bundle:
+            problems: list[str] = []
+            superseded = record.id in plan.finished or (
+                record.id in sharing and is_superseded(record)
+            )
+            reason = why_live(record, pins, now, plan.grace, problems, superseded=superseded)
+            answers.append((record, reason, problems))
+        return answers
+
+    for record, reason, problems in chain.from_iterable(paced_map(look, in_bundles(records, 8))):
+        plan.problems += problems
         if reason:
             plan.live[record.id] = reason
             trees.add(record.tree)
@@ -171,17 +175,17 @@ def _unnamed_blobs(plan: GcPlan, trees: set[str]) -> list[bytes] | None:
 
 
 def _find_blobs(plan: GcPlan, unnamed: list[bytes], now: float) -> None:
-    def look(key: bytes) -> os.stat_result | None:
-        try:
-            return os.lstat(os.path.join(plan.store.blobs, key_name(key)))
-        except OSError as error:
-            if error.errno in files.GONE:
-                return None
-            raise
+    def look(bundle: list[bytes]) -> list[tuple[bytes, os.stat_result]]:
+        found = []
+        for key in bundle:
+            try:
+                found.append((key, os.lstat(os.path.join(plan.store.blobs, key_name(key)))))
+            except OSError as error:
+                if error.errno not in files.GONE:
+                    raise
+        return found
 
-    for key, status in zip(unnamed, paced_map(look, unnamed), strict=True):
-        if status is None:
-            continue
+    for key, status in chain.from_iterable(paced_map(look, in_bundles(unnamed))):
         if age_of(status, now) < plan.grace:
             plan.young += 1
             continue

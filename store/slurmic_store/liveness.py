@@ -15,10 +15,10 @@ from collections.abc import Iterable, Iterator
 
 from . import files
 from .digests import keys_in
-from .errors import DamagedError, UnknownSnapshotError, shown
+from .errors import DamagedError, shown
 from .manifest import blob_column, decompress
 from .pace import paced_map
-from .records import SnapshotRecord, anchor_state, read_record, snapshot_ids
+from .records import SnapshotRecord, anchor_state, read_each, snapshot_ids
 from .store import Store
 
 ASIDE_RECORD = b"record-"
@@ -96,17 +96,14 @@ def all_records(store: Store, problems: list[str]) -> list[SnapshotRecord] | Non
     complete = True
     # A record may move between the two folders while they are listed: aside, or back.
     for listing in (_recorded, _aside, _recorded):
-        for snapshot_id, path in listing(store):
-            if snapshot_id in found:
+        places = [(name, path) for name, path in listing(store) if name not in found]
+        for answer in read_each(store, places):
+            if isinstance(answer, SnapshotRecord):
+                found.setdefault(answer.id, answer)
                 continue
-            try:
-                found[snapshot_id] = read_record(store, snapshot_id, path)
-            except UnknownSnapshotError:
-                continue
-            except DamagedError as error:
-                if str(error) not in problems:
-                    problems.append(str(error))
-                complete = False
+            complete = False
+            if str(answer) not in problems:
+                problems.append(str(answer))
     return list(found.values()) if complete else None
 
 

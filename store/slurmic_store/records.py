@@ -16,15 +16,16 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any, Literal
 
 from . import files
 from .digests import DIGEST_SIZE
 from .errors import DamagedError, StoreError, UnknownSnapshotError, os_failure, shown
+from .pace import in_bundles, paced_map
 from .store import Store
 
 RECORD_VERSION = 1
@@ -130,7 +131,7 @@ class SnapshotRecord:
 
 def new_snapshot_id(now: float) -> str:
     """An id for a snapshot made at `now` (seconds since the epoch)."""
-    return time.strftime("%y%m%d-%H%M%S", time.gmtime(now)) + "-" + secrets.token_hex(3)
+    return time.strftime("%y%m%d-%H%M%S", time.gmtime(now)) + "-" + os.urandom(3).hex()
 
 
 def record_path(store: Store, snapshot_id: str) -> bytes:
@@ -206,9 +207,37 @@ def read_records(store: Store) -> Iterator[SnapshotRecord]:
     Raises:
         DamagedError: one does not read back.
     """
-    for snapshot_id in snapshot_ids(store):
-        with contextlib.suppress(UnknownSnapshotError):
-            yield read_record(store, snapshot_id)
+    for found in read_each(store, [(snapshot_id, None) for snapshot_id in snapshot_ids(store)]):
+        if isinstance(found, DamagedError):
+            raise found
+        yield found
+
+
+def read_each(
+    store: Store, places: Iterable[tuple[str, bytes | None]]
+) -> Iterator[SnapshotRecord | DamagedError]:
+    """The records of snapshots, in order; for one that does not read back, what is wrong with it.
+
+    Args:
+        store: the store.
+        places: ids, each with the path of its record if that is not in its place. Those that
+            vanish meanwhile are passed over.
+    """
+
+    def read(
+        bundle: list[tuple[str, bytes | None]],
+    ) -> list[SnapshotRecord | DamagedError]:
+        answers: list[SnapshotRecord | DamagedError] = []
+        for snapshot_id, path in bundle:
+            try:
+                answers.append(read_record(store, snapshot_id, path))
+            except UnknownSnapshotError:
+                continue
+            except DamagedError as error:
+                answers.append(error)
+        return answers
+
+    return chain.from_iterable(paced_map(read, in_bundles(places, 8)))
 
 
 def scan_records(store: Store) -> tuple[list[SnapshotRecord], list[DamagedError]]:
@@ -217,13 +246,11 @@ def scan_records(store: Store) -> tuple[list[SnapshotRecord], list[DamagedError]
     For showing them: what deletes has to stop at a damaged one.
     """
     records, damaged = [], []
-    for snapshot_id in snapshot_ids(store):
-        try:
-            records.append(read_record(store, snapshot_id))
-        except UnknownSnapshotError:
-            continue  # gone since the folder was listed
-        except DamagedError as error:
-            damaged.append(error)
+    for found in read_each(store, [(snapshot_id, None) for snapshot_id in snapshot_ids(store)]):
+        if isinstance(found, SnapshotRecord):
+            records.append(found)
+        else:
+            damaged.append(found)
     return records, damaged
 
 
