@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated
@@ -141,7 +140,7 @@ def _destination(folder: bytes) -> Iterator[bytes]:
             f"'{one_line(folder)}' exists already, and is no empty folder",
             hint="what is there is left alone: give another path",
         )
-    inside = os.path.join(folder, b".slurmic-checkout-" + secrets.token_hex(8).encode())
+    inside = os.path.join(folder, b".slurmic-checkout-" + os.urandom(8).hex().encode())
     yield inside
     for name in os.listdir(inside):
         os.rename(os.path.join(inside, name), os.path.join(folder, name))

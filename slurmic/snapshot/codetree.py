@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import os
-import secrets
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -144,7 +143,7 @@ def write_folder(tree: CodeTree, entries: Sequence[TreeEntry], folder: bytes) ->
         StoreError: a content cannot be had, or the folder cannot be written.
     """
     stage = os.path.join(
-        os.path.dirname(folder), b".slurmic-checkout-" + secrets.token_hex(8).encode()
+        os.path.dirname(folder), b".slurmic-checkout-" + os.urandom(8).hex().encode()
     )
     try:
         os.makedirs(stage)

@@ -9,7 +9,6 @@ SLURMIC_STORE says; ``~/.slurmic`` if a file there can be linked into the output
 from __future__ import annotations
 
 import os
-import secrets
 from dataclasses import dataclass
 
 
@@ -62,7 +61,7 @@ def _can_link(home: str, folder: str) -> bool:
 
     Equal device numbers prove nothing (bind mounts, quotas), but different ones rule it out.
     """
-    name = f".slurmic-{secrets.token_hex(8)}"
+    name = f".slurmic-{os.urandom(8).hex()}"
     probe, link = os.path.join(home, name), os.path.join(folder, name)
     store_file = os.path.join(home, ".slurmic", "FORMAT")
     made = False

@@ -12,7 +12,6 @@ import ctypes
 import errno
 import fcntl
 import os
-import secrets
 import stat
 import threading
 from collections.abc import Iterable, Sequence
@@ -50,7 +49,7 @@ def random_name(suffix: bytes = b"", *, owner: str = "") -> bytes:
     that snapshot's staging folder.
     """
     prefix = STAGE_PREFIX + os.fsencode(owner) + b"-" if owner else STAGE_PREFIX
-    return prefix + secrets.token_hex(8).encode() + suffix
+    return prefix + os.urandom(8).hex().encode() + suffix
 
 
 def write_all(descriptor: int, data: bytes | memoryview) -> None:

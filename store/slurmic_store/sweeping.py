@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 import time
 from dataclasses import dataclass, field
 
@@ -121,7 +120,7 @@ class _Run:
     def __init__(self, plan: GcPlan) -> None:
         self.plan = plan
         self.store = plan.store
-        self.token = secrets.token_hex(6).encode()
+        self.token = os.urandom(6).hex().encode()
         # Blobs and manifests in quarantine that this run answers for: name → path.
         self.blobs_aside: dict[bytes, bytes] = {}
         self.trees_aside: dict[bytes, bytes] = {}
