@@ -8,8 +8,9 @@
 See :class:`SlurmConfig` for the settings, and :func:`slurm_fn` for the first steps.
 """
 
-from typing import TYPE_CHECKING, Any
+from __future__ import annotations
 
+TYPE_CHECKING = False  # the module typing takes longer to import than all that is imported here
 if TYPE_CHECKING:
     from .config import SlurmArgs, SlurmConfig
     from .errors import (
@@ -53,7 +54,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     # Names are imported when they are first used: a job imports slurmic.job alone, before its
     # imports are frozen, and ``slurmic --version`` needs nothing at all.
     if name not in __all__:

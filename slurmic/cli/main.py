@@ -58,6 +58,9 @@ def _run(arguments: list[str]) -> int:
         return USAGE
     import tyro
 
+    from .parsing import spare_typeguard
+
+    spare_typeguard()
     # One command's parser is built, not all of them: most of the time goes into that.
     command = tyro.cli(
         COMMANDS[arguments[0]].load(),

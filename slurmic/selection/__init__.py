@@ -17,11 +17,15 @@ and of all indexes only that of the repository that code_root is in.
 
 from __future__ import annotations
 
-from .explain import Explanation, Reason, explain
-from .patterns import IgnoreRule
-from .rules import SelectionRules
-from .selector import Selection, select
-from .warnings import SelectionWarning, WarningKind
+from slurmic_store.lazy import lazy_names
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .explain import Explanation, Reason, explain
+    from .patterns import IgnoreRule
+    from .rules import SelectionRules
+    from .selector import Selection, select
+    from .warnings import SelectionWarning, WarningKind
 
 __all__ = [
     "Explanation",
@@ -34,3 +38,14 @@ __all__ = [
     "explain",
     "select",
 ]
+
+__getattr__ = lazy_names(
+    __name__,
+    {
+        ".explain": "Explanation Reason explain",
+        ".patterns": "IgnoreRule",
+        ".rules": "SelectionRules",
+        ".selector": "Selection select",
+        ".warnings": "SelectionWarning WarningKind",
+    },
+)

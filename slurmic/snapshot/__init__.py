@@ -4,10 +4,16 @@
 - :func:`locate_store` says where the store is, and why.
 """
 
-from .limits import SizeLimits
-from .location import StoreLocation, locate_store
-from .packing import PackedCode, PackRequest, pack_code
-from .provenance import Provenance, ask_git
+from __future__ import annotations
+
+from slurmic_store.lazy import lazy_names
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .limits import SizeLimits
+    from .location import StoreLocation, locate_store
+    from .packing import PackedCode, PackRequest, pack_code
+    from .provenance import Provenance, ask_git
 
 __all__ = [
     "PackRequest",
@@ -19,3 +25,13 @@ __all__ = [
     "locate_store",
     "pack_code",
 ]
+
+__getattr__ = lazy_names(
+    __name__,
+    {
+        ".limits": "SizeLimits",
+        ".location": "StoreLocation locate_store",
+        ".packing": "PackedCode PackRequest pack_code",
+        ".provenance": "Provenance ask_git",
+    },
+)

@@ -12,56 +12,62 @@ The engine knows nothing of Slurm, of selection, of argv or of environment varia
 prints. ``FORMAT.md``, in the folder above this package, says what lies in a store, to the byte.
 """
 
-from .archive import ArchiveLimits, import_archive, write_archive
-from .buildfolder import BuiltFolder, build_folder
-from .claim import ClaimedName
-from .content import TreeContent, read_tree
-from .digests import digest_of
-from .errors import (
-    DamagedError,
-    DestinationError,
-    LinkModeError,
-    SourceChangedError,
-    SourceError,
-    StoreError,
-    StoreFormatError,
-    StoreOwnerError,
-    UnknownSnapshotError,
-    shown,
-)
-from .findings import Finding, FindingKind, VerifyReport
-from .gc import GRACE, GcPlan, GcStats, plan_gc
-from .liveness import is_superseded
-from .manifest import Tree, TreeEntry, decode_tree
-from .placing import LinkMode
-from .records import (
-    AnchorState,
-    SnapshotRecord,
-    anchor_state,
-    attach_jobs,
-    pin,
-    pinned_ids,
-    read_record,
-    read_records,
-    scan_records,
-    snapshot_ids,
-    unpin,
-)
-from .repair import Repaired, RepairReport, repair_store
-from .repairfolder import repair_code_folder
-from .sharing import StoreSharing, UserUsage, measure_sharing
-from .snapshot import (
-    REFRESH_AFTER,
-    Snapshot,
-    SnapshotStats,
-    take_snapshot,
-    withdraw_snapshot,
-)
-from .sourcetree import read_source_tree
-from .store import Store
-from .usage import StoreUsage, measure_usage
-from .verify import verify_store
-from .verifyfolder import verify_code_folder
+from __future__ import annotations
+
+from .lazy import lazy_names
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .archive import ArchiveLimits, import_archive, write_archive
+    from .buildfolder import BuiltFolder, build_folder
+    from .claim import ClaimedName
+    from .content import TreeContent, read_tree
+    from .digests import digest_of
+    from .errors import (
+        DamagedError,
+        DestinationError,
+        LinkModeError,
+        SourceChangedError,
+        SourceError,
+        StoreError,
+        StoreFormatError,
+        StoreOwnerError,
+        UnknownSnapshotError,
+        shown,
+    )
+    from .findings import Finding, FindingKind, VerifyReport
+    from .gc import GRACE, GcPlan, GcStats, plan_gc
+    from .liveness import is_superseded
+    from .manifest import Tree, TreeEntry, decode_tree
+    from .placing import LinkMode
+    from .records import (
+        AnchorState,
+        SnapshotRecord,
+        anchor_state,
+        attach_jobs,
+        pin,
+        pinned_ids,
+        read_record,
+        read_records,
+        scan_records,
+        snapshot_ids,
+        unpin,
+    )
+    from .repair import Repaired, RepairReport, repair_store
+    from .repairfolder import repair_code_folder
+    from .sharing import StoreSharing, UserUsage, measure_sharing
+    from .snapshot import (
+        REFRESH_AFTER,
+        Snapshot,
+        SnapshotStats,
+        take_snapshot,
+        withdraw_snapshot,
+    )
+    from .sourcetree import read_source_tree
+    from .store import Store
+    from .usage import StoreUsage, measure_usage
+    from .verify import verify_store
+    from .verifyfolder import verify_code_folder
 
 __all__ = [
     "GRACE",
@@ -125,3 +131,36 @@ __all__ = [
     "withdraw_snapshot",
     "write_archive",
 ]
+
+__getattr__ = lazy_names(
+    __name__,
+    {
+        ".archive": "ArchiveLimits import_archive write_archive",
+        ".buildfolder": "BuiltFolder build_folder",
+        ".claim": "ClaimedName",
+        ".content": "TreeContent read_tree",
+        ".digests": "digest_of",
+        ".errors": (
+            "DamagedError DestinationError LinkModeError SourceChangedError SourceError "
+            "StoreError StoreFormatError StoreOwnerError UnknownSnapshotError shown"
+        ),
+        ".findings": "Finding FindingKind VerifyReport",
+        ".gc": "GRACE GcPlan GcStats plan_gc",
+        ".liveness": "is_superseded",
+        ".manifest": "Tree TreeEntry decode_tree",
+        ".placing": "LinkMode",
+        ".records": (
+            "AnchorState SnapshotRecord anchor_state attach_jobs pin pinned_ids read_record "
+            "read_records scan_records snapshot_ids unpin"
+        ),
+        ".repair": "Repaired RepairReport repair_store",
+        ".repairfolder": "repair_code_folder",
+        ".sharing": "StoreSharing UserUsage measure_sharing",
+        ".snapshot": "REFRESH_AFTER Snapshot SnapshotStats take_snapshot withdraw_snapshot",
+        ".sourcetree": "read_source_tree",
+        ".store": "Store",
+        ".usage": "StoreUsage measure_usage",
+        ".verify": "verify_store",
+        ".verifyfolder": "verify_code_folder",
+    },
+)

@@ -17,7 +17,7 @@ from . import files
 from .digests import PERMISSIONS, digest_of, sealed_now
 from .filling import FolderFiller
 from .manifest import TreeColumns
-from .pace import in_batches, paced_map
+from .pace import in_bundles, paced_map
 from .placing import Placement
 from .publishing import BlobPublisher, NewFile
 from .source import digest_still, read_whole, write_copy, write_data
@@ -124,7 +124,7 @@ class CodeFolderBuilder(contextlib.AbstractContextManager["CodeFolderBuilder"]):
         if self._in_place:
             self._filler.make_folders([self.tree.paths[index] for index in new])
         gone: set[int] = set()
-        for part in paced_map(self._read, in_batches(new, _FEW)):
+        for part in paced_map(self._read, in_bundles(new, _FEW)):
             gone.update(part)
         self.read += len(new) - len(gone)
         self._known.sort()
@@ -227,7 +227,7 @@ class CodeFolderBuilder(contextlib.AbstractContextManager["CodeFolderBuilder"]):
         self._remove_spare()
 
     def _publish_written(self) -> None:
-        for count, size in paced_map(self._publish, in_batches(list(self._written), _FEW)):
+        for count, size in paced_map(self._publish, in_bundles(list(self._written), _FEW)):
             self.stored += count
             self.stored_size += size
 

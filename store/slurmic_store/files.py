@@ -8,17 +8,20 @@ module at run time, which lets tests interrupt or refuse any of them.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
 import fcntl
 import os
 import stat
 import threading
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from .errors import os_failure
+from .pace import THREADS, threaded_map
+
+if TYPE_CHECKING:
+    import ctypes
 
 STAGE_PREFIX = b".slurmic-"
 """How the names of all temporary files and folders of the engine begin."""
@@ -229,11 +232,15 @@ that anybody has written to the filesystem."""
 
 @lru_cache(maxsize=1)
 def _libc() -> ctypes.CDLL:
+    import ctypes  # few need it, and it takes milliseconds
+
     return ctypes.CDLL(None, use_errno=True)
 
 
 def filesystem_magic(path: bytes) -> int:
     """The type of the filesystem at `path` as statfs(2) names it (f_type), or 0 if unknown."""
+    import ctypes
+
     buffer = (ctypes.c_long * 32)()
     try:
         if _libc().statfs(path, ctypes.byref(buffer)) != 0:
@@ -267,9 +274,8 @@ def sync_files(paths: Sequence[bytes], folder: bytes) -> None:
         for path in paths:
             _sync_file(path)
         return
-    with ThreadPoolExecutor(max_workers=16) as pool:
-        for _ in pool.map(_sync_file, paths):
-            pass
+    for _ in threaded_map(_sync_file, paths, threads=THREADS):
+        pass
 
 
 def _sync_file(path: bytes) -> None:

@@ -26,7 +26,7 @@ from . import files
 from .digests import SECOND, blob_names, seals_of
 from .errors import shown
 from .manifest import TreeColumns, folders_of
-from .pace import in_batches, paced_map
+from .pace import in_bundles, paced_map
 from .placing import Cloning, Placement, is_old, mode_refused, oldest_young, place_copy
 from .store import Store
 
@@ -95,7 +95,7 @@ class FolderFiller(contextlib.AbstractContextManager["FolderFiller"]):
         for folder in sorted(folders_of(paths) - self._made):
             levels[folder.count(b"/")].append(folder)
         for _, level in sorted(levels.items()):
-            for made in paced_map(self._make_folders, in_batches(level)):
+            for made in paced_map(self._make_folders, in_bundles(level)):
                 self._made.update(made)
 
     def _make_folders(self, folders: Sequence[bytes]) -> Sequence[bytes]:
@@ -112,7 +112,7 @@ class FolderFiller(contextlib.AbstractContextManager["FolderFiller"]):
         its links would run out.)
         """
         special = sorted({i for i, size in enumerate(tree.sizes) if not size} | set(tree.targets))
-        for _ in paced_map(partial(self._make_special, tree), in_batches(special)):
+        for _ in paced_map(partial(self._make_special, tree), in_bundles(special)):
             pass
 
     def _make_special(self, tree: TreeColumns, indices: Sequence[int]) -> None:
@@ -138,13 +138,13 @@ class FolderFiller(contextlib.AbstractContextManager["FolderFiller"]):
         """
         place = self._link if self._placement.method == "hardlink" else self._place_own
         with _absolute_errors(self._folder):
-            return list(chain.from_iterable(paced_map(partial(place, tree), in_batches(indices))))
+            return list(chain.from_iterable(paced_map(partial(place, tree), in_bundles(indices))))
 
     def look(self, tree: TreeColumns, indices: Sequence[int]) -> Problems:
         """Look at blobs without placing them; the problems, in the order of `indices`."""
         with _absolute_errors(self._store.blobs):
             return list(
-                chain.from_iterable(paced_map(partial(self._look, tree), in_batches(indices)))
+                chain.from_iterable(paced_map(partial(self._look, tree), in_bundles(indices)))
             )
 
     def _link(self, tree: TreeColumns, indices: Sequence[int]) -> Problems:

@@ -15,8 +15,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, islice
 
-import zstandard
-
 from .digests import DIGEST_SIZE, KEY_SIZE, PERMISSIONS, digest_of, keys_in
 from .errors import DamagedError
 
@@ -174,6 +172,8 @@ def tree_digest(encoded: bytes) -> str:
 
 def compress(encoded: bytes) -> bytes:
     """The manifest: the encoding as one zstandard frame that states its size."""
+    import zstandard  # here, as many who import this module never compress anything
+
     return zstandard.ZstdCompressor(level=_COMPRESSION_LEVEL, write_content_size=True).compress(
         encoded
     )
@@ -189,6 +189,8 @@ def decompress(manifest: bytes, digest: str) -> bytes:
     Raises:
         DamagedError: it does not unpack, or is another tree.
     """
+    import zstandard
+
     try:
         if zstandard.frame_content_size(manifest) > _MAX_BYTES:
             raise DamagedError(f"manifest of tree '{digest}' states an absurd size", digest=digest)

@@ -19,10 +19,12 @@ from __future__ import annotations
 import resource
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -45,8 +47,8 @@ _LOOK_SECONDS = 0.001
 _WINDOW_SECONDS = 0.1
 """How far back is looked: what was quick at first may come from a cache that ends here."""
 
-_BATCH = 32
-"""Items in a batch, each of which takes a few calls: a millisecond or less where nothing waits."""
+_BUNDLE = 32
+"""Items in a bundle, each of which takes a few calls: a millisecond or less where nothing waits."""
 
 _MOSTLY = 0.5
 """The share of the time from which waiting is worth threads."""
@@ -116,12 +118,7 @@ def paced_map(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator
     yield from threaded_map(work, remaining, threads=THREADS)
 
 
-def in_batches(items: Sequence[Item], size: int = _BATCH) -> Iterator[Sequence[Item]]:
-    """Consecutive parts of a sequence: bundles of calls for :func:`paced_map`."""
-    return (items[start : start + size] for start in range(0, len(items), size))
-
-
-def in_bundles(items: Iterable[Item], size: int = 32) -> Iterator[list[Item]]:
+def in_bundles(items: Iterable[Item], size: int = _BUNDLE) -> Iterator[list[Item]]:
     """The items in lists of up to `size`: for work that is too small to be handed over alone."""
     remaining = iter(items)
     while bundle := list(islice(remaining, size)):
@@ -132,6 +129,9 @@ def threaded_map(
     work: Callable[[Item], Result], items: Iterable[Item], *, threads: int
 ) -> Iterator[Result]:
     """As :func:`paced_map`, in threads from the start."""
+    # Only here: it takes as long to import as half of the engine.
+    from concurrent.futures import ThreadPoolExecutor
+
     remaining = iter(items)
     pool = ThreadPoolExecutor(threads)
     under_way: deque[Future[Result]] = deque()

@@ -14,7 +14,7 @@ from itertools import chain
 from .digests import EMPTY, PERMISSIONS, digest_of
 from .errors import SourceError, shown
 from .manifest import TreeColumns, is_ordered, strange_path
-from .pace import in_batches, paced_map
+from .pace import in_bundles, paced_map
 from .source import unreadable
 from .statcache import Stamp, StatCache, stamp_of
 
@@ -65,7 +65,7 @@ class SourceFiles:
     def _look_at(self, paths: Sequence[bytes]) -> list[Stamp | None]:
         root = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            parts = paced_map(partial(self._look_at_some, root), in_batches(paths))
+            parts = paced_map(partial(self._look_at_some, root), in_bundles(paths))
             return list(chain.from_iterable(parts))
         finally:
             os.close(root)
