@@ -20,11 +20,11 @@ def spare_typeguard() -> None:
     if original is None or getattr(original, "__module__", "") == __name__:
         return
 
-    def is_instance(kind: Any, value: Any) -> bool:
-        members = get_args(kind)
-        if get_origin(kind) is list and len(members) == 1 and members[0] in (str, int, float):
+    def is_instance(typ: Any, value: Any) -> bool:
+        members = get_args(typ)
+        if get_origin(typ) is list and len(members) == 1 and members[0] in (str, int, float):
             return type(value) is list and all(type(word) is members[0] for word in value)
         assert original is not None
-        return original(kind, value)
+        return original(typ, value)
 
     _resolver.is_instance = is_instance

@@ -1,0 +1,94 @@
+"""What a start imports: no more than what it needs. Times are measured in benchmarks/startup.py."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import typeguard
+
+import slurmic
+import slurmic.selection
+import slurmic.snapshot
+import slurmic_store
+from slurmic.cli.parsing import spare_typeguard
+
+HEAVY = ("concurrent.futures", "importlib.metadata", "pathspec", "rich", "submitit", "tyro")
+HEAVY += ("typeguard", "xxhash", "zstandard")
+
+
+def imported_by(program: str, folder: Path) -> set[str]:
+    """Those of HEAVY that a program of Python has imported in the end."""
+    ask = f"import json, sys; print(json.dumps([n for n in {HEAVY} if n in sys.modules]))"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{program}\n{ask}"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    names: list[str] = json.loads(done.stdout.splitlines()[-1])
+    return set(names)
+
+
+def command(*arguments: str) -> str:
+    return f"from slurmic.cli.main import main; assert main({list(arguments)}) == 0"
+
+
+def test_importing_slurmic_imports_nothing_else(tmp_path: Path) -> None:
+    assert imported_by("import slurmic", tmp_path) == set()
+
+
+def test_the_version_needs_nothing_else(tmp_path: Path) -> None:
+    assert imported_by(command("--version"), tmp_path) == set()
+    assert imported_by(command("--help"), tmp_path) == set()
+
+
+def test_a_command_imports_what_it_needs(tmp_path: Path) -> None:
+    """Neither submitit nor what compresses manifests, hashes files and checks types."""
+    (tmp_path / "a.py").touch()
+    assert imported_by(command("files", "."), tmp_path) <= {"tyro", "pathspec"}
+    slurmic_store.Store.open(tmp_path / "store")
+    for arguments in (["gc", "-n", "--store", "store"], ["verify", "--store", "store"]):
+        assert imported_by(command(*arguments), tmp_path) <= {"tyro", "xxhash"}
+
+
+@pytest.mark.parametrize("package", [slurmic, slurmic_store, slurmic.selection, slurmic.snapshot])
+def test_a_facade_has_all_that_it_announces_and_nothing_else(package: ModuleType) -> None:
+    names = package.__all__
+    assert len(set(names)) == len(names)
+    for name in names:
+        found = getattr(package, name)
+        assert not isinstance(found, ModuleType)
+        assert getattr(package, name) is found
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        package.nothing  # noqa: B018
+
+
+def test_a_function_called_like_its_module_is_found(tmp_path: Path) -> None:
+    """An import puts the module there, under the same name."""
+    for first in ("Explanation", "explain"):
+        program = f"from slurmic.selection import {first}, explain; assert callable(explain)"
+        imported_by(program, tmp_path)
+
+
+def test_defaults_are_checked_as_tyro_does() -> None:
+    """What is answered instead of typeguard is what it would have said; once is enough."""
+    from tyro import _resolver
+
+    spare_typeguard()
+    once = _resolver.is_instance
+    spare_typeguard()
+    assert _resolver.is_instance is once
+    for kind in (list[str], list[int], tuple[str, ...], list[list[str]], dict[str, int]):
+        for value in ([], ["a"], [1], ("a",), [["a"]], {"a": 1}, "a", None):
+            try:
+                typeguard.check_type(value, kind)
+                expected = True
+            except typeguard.TypeCheckError:
+                expected = False
+            assert once(kind, value) is expected
