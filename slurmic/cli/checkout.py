@@ -15,7 +15,7 @@ from slurmic.errors import ConfigError, SlurmicError
 from .cat import missing_file, path_in
 from .console import number, one_line, say, size, write_paths
 from .exits import DONE
-from .options import Flag, StoreOption
+from .options import StoreOption
 from .references import Reference
 
 if TYPE_CHECKING:
@@ -36,12 +36,12 @@ class Checkout:
     folder: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="DIR")]
     """where to; must not exist, or be empty"""
 
-    paths: Annotated[
-        tyro.conf.Positional[list[str]], tyro.conf.arg(metavar="[PATH ...]", help_behavior_hint="")
-    ] = field(default_factory=list)
+    paths: Annotated[tyro.conf.Positional[list[str]], tyro.conf.arg(metavar="[PATH ...]")] = field(
+        default_factory=list
+    )
     """only these files or folders of the tree; by default all"""
 
-    link: Flag = False
+    link: bool = False
     """make a read-only folder of links into the store, which takes next to no space"""
 
     store: StoreOption = ""

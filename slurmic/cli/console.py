@@ -24,6 +24,8 @@ def warn(message: str) -> None:
 def safe(text: str | bytes) -> str:
     """Text for a terminal: control characters and bytes that are no UTF-8 as escape sequences."""
     text = os.fsdecode(text)
+    if text.isprintable():
+        return text
     return "".join(
         char
         if char.isprintable() or char == "\n"

@@ -15,7 +15,7 @@ from slurmic.errors import ConfigError
 
 from .console import colours, say
 from .exits import DIFFERENT, DONE
-from .options import Flag, NullFlag, StoreOption
+from .options import NullFlag, StoreOption
 
 if TYPE_CHECKING:
     from slurmic.snapshot.changes import Change, ChangeKind
@@ -34,37 +34,35 @@ class Diff:
     a: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="A")]
     """the snapshot to compare: any REF (see 'slurmic --help'); . is the current folder"""
 
-    b: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="[B]", help_behavior_hint="")] = (
-        ""
-    )
+    b: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="[B]")] = ""
     """what to compare it with; by default A's source tree, as it would be packed now"""
 
     path: Annotated[
         list[str],
         tyro.conf.UseAppendAction,
-        tyro.conf.arg(metavar="PATH", aliases=["-p"], help_behavior_hint=""),
+        tyro.conf.arg(metavar="PATH", aliases=["-p"]),
     ] = field(default_factory=list)
     """only this file, or the files in this folder, relative to the tree; may be repeated"""
 
-    patch: Flag = False
+    patch: bool = False
     """unified text diffs, as git shows them; 'git apply' takes them"""
 
-    binary: Flag = False
+    binary: bool = False
     """in the patch, write out binary files too, so that 'git apply' can make them"""
 
-    stat: Flag = False
+    stat: bool = False
     """how many lines each file gained and lost"""
 
-    name_only: Flag = False
+    name_only: bool = False
     """only the names"""
 
     null: NullFlag = False
     """end words and names with NUL bytes, and write names as they are"""
 
-    json: Flag = False
+    json: bool = False
     """one JSON object a line: path, change, old, new"""
 
-    exit_code: Flag = False
+    exit_code: bool = False
     """exit with 5 if anything differs"""
 
     color: Literal["auto", "always", "never"] = "auto"

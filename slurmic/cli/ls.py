@@ -28,7 +28,7 @@ from slurmic_store import (
 from .console import console, local_time, number, one_line, say, size, warn
 from .durations import duration
 from .exits import DONE, INCOMPLETE
-from .options import AgeOption, Flag, StoreOption
+from .options import AgeOption, StoreOption
 from .stores import open_store
 from .summary import folder_state, info_text, is_dirty, pin_text, record_as_json
 
@@ -52,10 +52,10 @@ class Ls:
 
     On a terminal an id is shown by its last part, which is as good as all of it."""
 
-    path: Annotated[str, tyro.conf.arg(metavar="DIR", help_behavior_hint="")] = ""
+    path: Annotated[str, tyro.conf.arg(metavar="DIR")] = ""
     """only those whose code folder is in DIR, or that were packed from DIR"""
 
-    job: Annotated[str, tyro.conf.arg(metavar="JOB", help_behavior_hint="")] = ""
+    job: Annotated[str, tyro.conf.arg(metavar="JOB")] = ""
     """only those that this job runs from: 1234 or 1234_7"""
 
     since: AgeOption = ""
@@ -64,16 +64,16 @@ class Ls:
     older_than: AgeOption = ""
     """only those older than this"""
 
-    gone: Flag = False
+    gone: bool = False
     """only those whose code folder is gone"""
 
-    limit: Annotated[int, tyro.conf.arg(metavar="N", aliases=["-n"], help_behavior_hint="")] = 0
+    limit: Annotated[int, tyro.conf.arg(metavar="N", aliases=["-n"])] = 0
     """only the newest N of them"""
 
     store: StoreOption = ""
     """the store; by default the one that a submission from here would use"""
 
-    json: Flag = False
+    json: bool = False
     """one JSON object a line"""
 
     def run(self) -> int:

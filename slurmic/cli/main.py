@@ -61,9 +61,14 @@ def _run(arguments: list[str]) -> int:
     from .parsing import spare_typeguard
 
     spare_typeguard()
+    kind = COMMANDS[arguments[0]].load()
+    if not {"-h", "--help"}.isdisjoint(arguments):
+        from .fieldhelp import tidy_help
+
+        tidy_help(kind)
     # One command's parser is built, not all of them: most of the time goes into that.
     command = tyro.cli(
-        COMMANDS[arguments[0]].load(),
+        kind,
         prog=f"slurmic {arguments[0]}",
         args=arguments[1:],
         config=(tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes),

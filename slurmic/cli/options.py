@@ -1,7 +1,4 @@
-"""Types of options that are the same in several commands.
-
-Their help leaves out the default: that a flag is off, or a text empty, goes without saying.
-"""
+"""Types of options that are the same in several commands."""
 
 from __future__ import annotations
 
@@ -9,14 +6,11 @@ from typing import Annotated
 
 import tyro
 
-Flag = Annotated[bool, tyro.conf.arg(help_behavior_hint="")]
-"""Off unless it is given."""
-
-NullFlag = Annotated[bool, tyro.conf.arg(aliases=["-0"], help_behavior_hint="")]
+NullFlag = Annotated[bool, tyro.conf.arg(aliases=["-0"])]
 """``--null``, for lists of names."""
 
-StoreOption = Annotated[str, tyro.conf.arg(metavar="DIR", help_behavior_hint="")]
+StoreOption = Annotated[str, tyro.conf.arg(metavar="DIR")]
 """``--store``: which store is meant."""
 
-AgeOption = Annotated[str, tyro.conf.arg(metavar="TIME", help_behavior_hint="")]
+AgeOption = Annotated[str, tyro.conf.arg(metavar="TIME")]
 """A length of time: see :mod:`.durations`."""

@@ -16,7 +16,7 @@ from .console import local_time, number, one_line, size
 from .exits import DONE
 from .fields import Line, draw, labelled, origin_lines
 from .jobstates import JobState, ask_slurm, tasks_by_state
-from .options import Flag, StoreOption
+from .options import StoreOption
 from .references import Reference, find_snapshot
 from .summary import folder_state, info_text, pin_text, record_as_json
 
@@ -34,7 +34,7 @@ class Show:
     ref: Reference
     """the snapshot: see 'slurmic --help'; . is the working tree, as it would be packed now"""
 
-    json: Flag = False
+    json: bool = False
     """one JSON object"""
 
     store: StoreOption = ""
