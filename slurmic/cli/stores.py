@@ -36,7 +36,8 @@ def open_store(path: str, *, near: str = "") -> Store:
         was_named = path or environment.store_setting()
         if not was_named and not os.path.lexists(location.path) and os.path.isdir(usual):
             # From a folder that cannot be written to, or on another filesystem.
-            say(f"slurmic: note: no store at '{location.path}', so the one in your home folder")
+            if not near:
+                say(f"slurmic: note: no store at '{location.path}', so the one in your home folder")
             return Store.open(usual, create=False)
         looked = f"looked there because it is {location.reason}; --store names another one"
         error.hint = "\n  ".join(filter(None, (error.hint, looked)))
