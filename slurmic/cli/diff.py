@@ -42,7 +42,8 @@ class Diff:
         tyro.conf.UseAppendAction,
         tyro.conf.arg(metavar="PATH", aliases=["-p"]),
     ] = field(default_factory=list)
-    """only this file, or the files in this folder, relative to the tree; may be repeated"""
+    """only this file, or the files in this folder; paths as 'slurmic cat' takes them; may be
+    repeated"""
 
     patch: bool = False
     """unified text diffs, as git shows them; 'git apply' takes them"""
@@ -76,11 +77,12 @@ class Diff:
         self._check()
         from slurmic.snapshot.changes import below, compare_trees
 
+        from .cat import path_in
         from .diffview import write_names, write_patch, write_stat
 
         old, new = self._sides()
-        paths = [os.fsencode(os.path.normpath(path)) for path in self.path]
-        changes = compare_trees(old.tree, new.tree, below([b"" if p == b"." else p for p in paths]))
+        paths = [path_in(old, path) for path in self.path]
+        changes = compare_trees(old.tree, new.tree, below(paths))
         if self.json:
             for change in changes:
                 print(json.dumps(change_as_json(change)))

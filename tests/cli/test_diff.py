@@ -88,6 +88,8 @@ def test_against_the_working_tree(run: Any, project: Path, tmp_path: Path) -> No
     assert run("diff", "out", "--name-only", "-p", "b", "-p", "./a.py").stdout == (
         b"a.py\nb/gone.py\n"
     )
+    assert run("diff", "out", "--name-only", "-p", f"{project}/b").stdout == b"b/gone.py\n"
+    assert run("diff", "out", "--name-only", "-p", ".").stdout.count(b".py\n") == 4
     assert run("diff", "out", "--stat").stdout.decode() == STAT
     assert run("diff", "out", "--patch", "-p", "a.py").stdout.decode() == PATCH_OF_A
 
