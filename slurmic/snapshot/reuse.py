@@ -93,7 +93,11 @@ def _newest_beside(folder: bytes, but: str) -> SnapshotRecord | None:
         except (OSError, StoreError):
             continue
         if record.id != but and record.code_folder == beside:
-            newest = record if newest is None else max(newest, record, key=lambda each: each.id)
+            newest = (
+                record
+                if newest is None
+                else max(newest, record, key=lambda each: (each.created, each.id))
+            )
     return newest
 
 
