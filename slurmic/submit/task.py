@@ -220,11 +220,13 @@ class PyTorchDistributedTask(Task):
         )
         try:
             status = process.wait()
-        except BaseException:
+        except BaseException as error:
             if local:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGTERM)
-            # The job was requeued: Slurm is about to end these processes, as it ends this one.
+            elif not isinstance(error, SystemExit):
+                process.kill()  # this task has failed, and its step is about to end
+            # Else the job was requeued: Slurm ends these processes, as it ends this one.
             process.wait()
             raise
         if status:
