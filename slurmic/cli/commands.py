@@ -54,6 +54,10 @@ GROUPS: dict[str, tuple[Command, ...]] = {
         Command("unpin", "pin:Unpin", "let gc have a snapshot that was pinned"),
         Command("verify", "verify:Verify", "compare what is stored with its digests; repair it"),
     ),
+    "setting up": (
+        Command("doctor", "doctor:Doctor", "look for what would go wrong here, and say what to do"),
+        Command("completion", "completion:Completion", "make your shell complete all of this"),
+    ),
 }
 """All commands, under the headings of ``slurmic --help``."""
 
@@ -70,7 +74,8 @@ what REF may be:
   5be1c2                its tree, or a unique beginning with six digits or more
   runs/a, runs/a/code   its output folder (the newest snapshot in it) or its code folder, or any
                         path in them; also where they were moved to, and when they are gone
-  .                     for show, diff, cat, checkout: the working tree, as it would be packed now
+  .                     the working tree, as it would be packed now (show, diff, cat, checkout,
+                        export)
   In doubt it is a job, a pin, an id, a tree, a path, in this order; ./1234 is always a path.
 """
 

@@ -17,7 +17,8 @@ exit codes:
   2    wrong usage
   3    incomplete: something could not be read. gc keeps all that it might need, ls and du show
        the rest
-  4    verify: something is damaged, and could not be (or was not to be) repaired
+  4    verify: something is damaged, and could not be (or was not to be) repaired;
+       doctor: something is a problem
   5    diff --exit-code: there are differences
   130  interrupted
 """

@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     )
     from .sourcetree import read_source_tree
     from .store import Store
+    from .trials import Trials, try_folders
     from .usage import StoreUsage, measure_usage
     from .verify import verify_store
     from .verifyfolder import verify_code_folder
@@ -100,6 +101,7 @@ __all__ = [
     "Tree",
     "TreeContent",
     "TreeEntry",
+    "Trials",
     "UnknownSnapshotError",
     "UserUsage",
     "VerifyReport",
@@ -125,6 +127,7 @@ __all__ = [
     "shown",
     "snapshot_ids",
     "take_snapshot",
+    "try_folders",
     "unpin",
     "verify_code_folder",
     "verify_store",
@@ -159,6 +162,7 @@ __getattr__ = lazy_names(
         ".snapshot": "REFRESH_AFTER Snapshot SnapshotStats take_snapshot withdraw_snapshot",
         ".sourcetree": "read_source_tree",
         ".store": "Store",
+        ".trials": "Trials try_folders",
         ".usage": "StoreUsage measure_usage",
         ".verify": "verify_store",
         ".verifyfolder": "verify_code_folder",

@@ -341,7 +341,7 @@ def _create(folder: bytes) -> None:
         for name in STORE_FOLDERS:
             with contextlib.suppress(FileExistsError):
                 os.mkdir(os.path.join(folder, name), 0o700)
-        granularity, keeps_modes = _probe(folder)
+        granularity, keeps_modes = probe(os.path.join(folder, b"tmp"))
         text = (
             f"{FORMAT_HEAD}\nformat {FORMAT_VERSION}\ndigest {DIGEST_NAME}\n"
             f"mtime-granularity-ns {granularity}\n"
@@ -360,9 +360,9 @@ def _create(folder: bytes) -> None:
 STORE_FOLDERS = (b"blobs", b"trees", b"snapshots", b"pins", b"index", b"quarantine", b"tmp")
 
 
-def _probe(folder: bytes) -> tuple[int, bool]:
-    """Tried on this filesystem: the smallest timestamp step, in nanoseconds; modes kept or not."""
-    path = os.path.join(folder, b"tmp", files.random_name())
+def probe(folder: bytes) -> tuple[int, bool]:
+    """Tried in this folder: the smallest timestamp step, in nanoseconds; modes kept or not."""
+    path = os.path.join(folder, files.random_name())
     wanted = 1_700_000_001 * digests.SECOND + 123_456_789
     files.write_new(path, b"", mode=0o444, sync=False)
     try:

@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from taken_snapshots import DAY, make_older, take
+from conftest import json_fields
+from taken_snapshots import DAY, make_older, rewrite, take
+
+from slurmic import environment
 
 
 @pytest.fixture
@@ -108,6 +111,7 @@ def test_gc_explains_what_stays_and_what_goes(
 
     done = run("gc", "--json", "--grace", "0")
     answer = json.loads(done.stdout)
+    assert set(answer) == json_fields("gc")
     assert {entry["id"]: entry["stays"] for entry in answer["snapshots"]} == {
         kept.id: True,
         pinned.id: True,
@@ -202,9 +206,6 @@ def test_without_slurm_nothing_is_let_go_for_its_age(
 def test_a_local_run_is_finished_when_its_processes_are_gone(
     run: Any, project: Path, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from taken_snapshots import rewrite
-
-    from slurmic import environment
 
     monkeypatch.setenv("PATH", str(tmp_path))
     for name, job, host in (
