@@ -53,6 +53,10 @@ def _run(arguments: list[str]) -> int:
     if not arguments:
         print(overview(), end="", file=sys.stderr)
         return USAGE
+    if arguments[0] == "complete-names" and len(arguments) == 2:
+        from .names import complete_names
+
+        return complete_names(arguments[1])
     if arguments[0] not in COMMANDS:
         say(f"slurmic: error: {unknown_command(arguments[0])}")
         return USAGE
