@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import json_fields
+from json_fields import json_fields
 from taken_snapshots import DAY, make_older, rewrite, take
 
 from slurmic import environment
