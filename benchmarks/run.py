@@ -32,6 +32,8 @@ BENCHMARKS = {
     "repeated": "the thousandth snapshot of one tree against the tenth",
     "disk": "bytes and inodes against number of jobs",
     "latency": "a filesystem on which every operation takes a millisecond",
+    "gc": "a dry run over many blobs and trees, against listing them",
+    "startup": "imports and commands, against an empty start and submitit",
     "staging": "importing from such a filesystem, or from the node's own disk",
 }
 
