@@ -62,6 +62,8 @@ def _run(arguments: list[str]) -> int:
         return USAGE
     import tyro
 
+    from slurmic.progress import shown_progress
+
     from .parsing import spare_typeguard
 
     spare_typeguard()
@@ -77,5 +79,6 @@ def _run(arguments: list[str]) -> int:
         args=arguments[1:],
         config=(tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes),
     )
-    exit_code: int = command.run()
+    with shown_progress():
+        exit_code: int = command.run()
     return exit_code

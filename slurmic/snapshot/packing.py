@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from slurmic.errors import ConfigError
+from slurmic.progress import shown_progress
 from slurmic.selection import Selection, SelectionRules, select
 from slurmic_store import (
     ClaimedName,
@@ -177,7 +178,8 @@ def pack_code(request: PackRequest) -> PackedCode:
             require_clean(root, git.answer(selection.paths))
         made = () if output is None else _make_output_folder(output)
         try:
-            return _take(request, root, output, selection, git, made)
+            with shown_progress():
+                return _take(request, root, output, selection, git, made)
         except BaseException:
             _remove_folders(made)
             raise

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from .liveness import is_superseded
     from .manifest import Tree, TreeEntry, decode_tree
     from .placing import LinkMode
+    from .progress import Listener, followed, reporting
     from .records import (
         AnchorState,
         SnapshotRecord,
@@ -85,6 +86,7 @@ __all__ = [
     "GcStats",
     "LinkMode",
     "LinkModeError",
+    "Listener",
     "RepairReport",
     "Repaired",
     "Snapshot",
@@ -110,6 +112,7 @@ __all__ = [
     "build_folder",
     "decode_tree",
     "digest_of",
+    "followed",
     "import_archive",
     "is_superseded",
     "measure_sharing",
@@ -123,6 +126,7 @@ __all__ = [
     "read_tree",
     "repair_code_folder",
     "repair_store",
+    "reporting",
     "scan_records",
     "shown",
     "snapshot_ids",
@@ -152,6 +156,7 @@ __getattr__ = lazy_names(
         ".liveness": "is_superseded",
         ".manifest": "Tree TreeEntry decode_tree",
         ".placing": "LinkMode",
+        ".progress": "Listener followed reporting",
         ".records": (
             "AnchorState SnapshotRecord anchor_state attach_jobs pin pinned_ids read_record "
             "read_records scan_records snapshot_ids unpin"

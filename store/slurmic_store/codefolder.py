@@ -19,6 +19,7 @@ from .filling import FolderFiller
 from .manifest import TreeColumns
 from .pace import in_bundles, paced_map
 from .placing import Placement
+from .progress import followed
 from .publishing import BlobPublisher, NewFile
 from .source import digest_still, read_whole, write_copy, write_data
 from .sourcefiles import SourceFiles
@@ -124,7 +125,8 @@ class CodeFolderBuilder(contextlib.AbstractContextManager["CodeFolderBuilder"]):
         if self._in_place:
             self._filler.make_folders([self.tree.paths[index] for index in new])
         gone: set[int] = set()
-        for part in paced_map(self._read, in_bundles(new, _FEW)):
+        parts = paced_map(self._read, in_bundles(new, _FEW))
+        for part in followed("copying new files", parts, len(new) // _FEW):
             gone.update(part)
         self.read += len(new) - len(gone)
         self._known.sort()
@@ -227,7 +229,8 @@ class CodeFolderBuilder(contextlib.AbstractContextManager["CodeFolderBuilder"]):
         self._remove_spare()
 
     def _publish_written(self) -> None:
-        for count, size in paced_map(self._publish, in_bundles(list(self._written), _FEW)):
+        parts = paced_map(self._publish, in_bundles(list(self._written), _FEW))
+        for count, size in followed("storing new files", parts, len(self._written) // _FEW):
             self.stored += count
             self.stored_size += size
 

@@ -26,8 +26,9 @@ from . import files
 from .digests import SECOND, blob_names, seals_of
 from .errors import shown
 from .manifest import TreeColumns, folders_of
-from .pace import in_bundles, paced_map
+from .pace import BUNDLE, in_bundles, paced_map
 from .placing import Cloning, Placement, is_old, mode_refused, oldest_young, place_copy
+from .progress import followed
 from .store import Store
 
 Problem = Literal["missing", "damaged", "full", "old"]
@@ -138,7 +139,9 @@ class FolderFiller(contextlib.AbstractContextManager["FolderFiller"]):
         """
         place = self._link if self._placement.method == "hardlink" else self._place_own
         with _absolute_errors(self._folder):
-            return list(chain.from_iterable(paced_map(partial(place, tree), in_bundles(indices))))
+            parts = paced_map(partial(place, tree), in_bundles(indices))
+            total = len(indices) // BUNDLE
+            return list(chain.from_iterable(followed("building the code folder", parts, total)))
 
     def look(self, tree: TreeColumns, indices: Sequence[int]) -> Problems:
         """Look at blobs without placing them; the problems, in the order of `indices`."""

@@ -43,7 +43,8 @@ from . import files
 from .digests import KEY_SIZE, age_of, column_of_names, key_name, keys_in, numbers_in
 from .errors import os_failure
 from .liveness import all_records, is_superseded, named_columns, sharing_a_folder, why_live
-from .pace import in_bundles, paced_map
+from .pace import BUNDLE, in_bundles, paced_map
+from .progress import followed
 from .records import SnapshotRecord, pin_path, pinned_ids
 from .staging import ABANDONED_AFTER, abandoned_paths
 from .store import Store
@@ -53,6 +54,9 @@ __all__ = ["GRACE", "GcPlan", "GcStats", "blob_keys", "plan_gc"]
 
 GRACE = 3600.0
 """Default grace period in seconds."""
+
+_FOLDERS = 256
+"""Folders of blobs in a store: one for each first byte of a digest."""
 
 
 def plan_gc(
@@ -157,10 +161,11 @@ def _unnamed_blobs(plan: GcPlan, trees: set[str]) -> list[bytes] | None:
     is taken out of it: most look-ups then end at an entry that is gone already. The set holds
     numbers: if a blob shares its number with one that is named, it stays in the store as well.
     """
-    columns = list(blob_columns(plan.store))
+    columns = list(followed("listing blobs", blob_columns(plan.store), _FOLDERS))
     unnamed = set(chain.from_iterable(map(numbers_in, columns)))
     unreadable: list[str] = []
-    for column in named_columns(plan.store, trees, unreadable):
+    named = named_columns(plan.store, trees, unreadable)
+    for column in followed("reading manifests", named, len(trees)):
         unnamed.difference_update(numbers_in(column))
     plan.problems += unreadable
     if unreadable:
@@ -185,7 +190,9 @@ def _find_blobs(plan: GcPlan, unnamed: list[bytes], now: float) -> None:
                     raise
         return found
 
-    for key, status in chain.from_iterable(paced_map(look, in_bundles(unnamed))):
+    looked = paced_map(look, in_bundles(unnamed))
+    parts = followed("looking at blobs of no snapshot", looked, len(unnamed) // BUNDLE)
+    for key, status in chain.from_iterable(parts):
         if age_of(status, now) < plan.grace:
             plan.young += 1
             continue

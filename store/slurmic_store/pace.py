@@ -47,7 +47,7 @@ _LOOK_SECONDS = 0.001
 _WINDOW_SECONDS = 0.1
 """How far back is looked: what was quick at first may come from a cache that ends here."""
 
-_BUNDLE = 32
+BUNDLE = 32
 """Items in a bundle, each of which takes a few calls: a millisecond or less where nothing waits."""
 
 _MOSTLY = 0.5
@@ -118,7 +118,7 @@ def paced_map(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator
     yield from threaded_map(work, remaining, threads=THREADS)
 
 
-def in_bundles(items: Iterable[Item], size: int = _BUNDLE) -> Iterator[list[Item]]:
+def in_bundles(items: Iterable[Item], size: int = BUNDLE) -> Iterator[list[Item]]:
     """The items in lists of up to `size`: for work that is too small to be handed over alone."""
     remaining = iter(items)
     while bundle := list(islice(remaining, size)):

@@ -23,6 +23,7 @@ from .liveness import (
     named_among,
     why_live,
 )
+from .progress import followed
 from .records import SnapshotRecord, pinned_ids, read_record, record_path
 from .source import digest_file
 from .staging import NOTE_SUFFIX, read_note
@@ -217,7 +218,7 @@ class _Run:
     def _move_aside(self) -> None:
         for tree in self.plan.trees:
             self._take(self.trees_aside, ASIDE_TREE, self.store.tree_path(tree))
-        for key in self.plan.blobs:
+        for key in followed("setting blobs aside", self.plan.blobs, len(self.plan.blobs)):
             path = os.path.join(self.store.blobs, key_name(key))
             self._take(self.blobs_aside, b"blob-", path)
 
@@ -263,7 +264,8 @@ class _Run:
         damaged = {path: parse_blob_name(_damaged_name(path)) for path in self.damaged}
         keys = {key for key in (*blobs.values(), *damaged.values()) if key is not None}
         named = None if trees is None else named_among(self.store, trees, keys, self.plan.problems)
-        for name, path in self.blobs_aside.items():
+        aside = self.blobs_aside.items()
+        for name, path in followed("deleting blobs", aside, len(aside)):
             self._settle_blob(blobs[name], path, named)
         if named is not None:
             for path, key in damaged.items():

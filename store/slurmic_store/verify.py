@@ -33,7 +33,8 @@ from .errors import DamagedError, UnknownSnapshotError, os_failure
 from .findings import Expected, Finding, VerifyReport, check_file
 from .liveness import ASIDE_TREE, why_live
 from .manifest import decode_blobs
-from .pace import in_bundles, paced_map
+from .pace import BUNDLE, in_bundles, paced_map
+from .progress import followed
 from .records import SnapshotRecord, pinned_ids, read_record, record_path, snapshot_ids
 from .store import STORE_FOLDERS, Store
 
@@ -150,8 +151,9 @@ class _StoreWalk:
             return [(key, self._check(key, needed.get(key))) for key in keys]
 
         # Files to be read may be large.
-        bundles = in_bundles(self._blob_keys(), 2 if self.checksum else 32)
-        for answers in paced_map(check, bundles):
+        size = 2 if self.checksum else BUNDLE
+        checked = paced_map(check, in_bundles(self._blob_keys(), size))
+        for answers in followed("verifying blobs", checked, len(needed) // size):
             for key, answer in answers:
                 self.checked += 1
                 if answer == "gone":

@@ -27,7 +27,8 @@ from .findings import (
     kind_of,
 )
 from .manifest import Tree, TreeEntry, decode_tree, decompress
-from .pace import in_bundles, paced_map
+from .pace import BUNDLE, in_bundles, paced_map
+from .progress import followed
 from .records import SnapshotRecord, read_record, snapshot_ids
 from .store import Store
 
@@ -195,7 +196,9 @@ class _FolderWalk:
             return [self._check(entry, entry.path in present, sealed) for entry in bundle]
 
         # Files to be read may be large.
-        for found in paced_map(check, in_bundles(entries.values(), 2 if self.checksum else 32)):
+        size = 2 if self.checksum else BUNDLE
+        checked = paced_map(check, in_bundles(entries.values(), size))
+        for found in followed("verifying files", checked, len(entries) // size):
             self.findings += filter(None, found)
         return VerifyReport(
             checked=len(present),

@@ -1,0 +1,77 @@
+"""A line on a terminal that says how far something is; silent everywhere else.
+
+It is drawn only when something has lasted for a second, and goes away when that is done.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from slurmic_store import reporting
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+_SILENT_SECONDS = 1.0
+
+
+@contextmanager
+def shown_progress() -> Iterator[None]:
+    """Show how far the engine is, on standard error, if that is a terminal."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    line = _Line()
+    try:
+        with reporting(line):
+            yield
+    finally:
+        line.remove()
+
+
+class _Line:
+    """The line; called as :data:`slurmic_store.Listener`."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._drawn: Progress | None = None
+        self._task: TaskID | None = None
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        if not what:
+            self.remove()
+        elif self._drawn is not None or time.monotonic() - self._began >= _SILENT_SECONDS:
+            self._draw(what, done, total)
+
+    def _draw(self, what: str, done: int, total: int) -> None:
+        if self._drawn is None:
+            from rich.console import Console
+            from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+
+            # Not by a thread: a submission may fork.
+            self._drawn = Progress(
+                TextColumn("{task.description}", markup=False),
+                BarColumn(),
+                TaskProgressColumn(),
+                console=Console(stderr=True),
+                auto_refresh=False,
+                transient=True,
+            )
+            self._task = self._drawn.add_task(what)
+            self._drawn.start()
+        assert self._task is not None
+        # What else is found on the way may make more of it than was thought.
+        self._drawn.update(
+            self._task, description=what, completed=done, total=max(total, done) if total else None
+        )
+        self._drawn.refresh()
+
+    def remove(self) -> None:
+        """Take the line away, if it is there."""
+        if self._drawn is not None:
+            self._drawn.stop()
+            self._drawn = None
