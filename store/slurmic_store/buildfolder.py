@@ -18,7 +18,15 @@ from dataclasses import dataclass
 
 from . import files
 from .digests import sealed_now
-from .errors import DamagedError, DestinationError, LinkModeError, StoreError, os_failure, shown
+from .errors import (
+    DamagedError,
+    DestinationError,
+    LinkModeError,
+    StoreError,
+    failed_path,
+    os_failure,
+    shown,
+)
 from .filling import FolderFiller, Problems
 from .manifest import TreeColumns, TreeEntry, decode_columns
 from .placing import LinkMode, Method, Placement, choose_placement
@@ -115,7 +123,7 @@ def build_folder(
             with contextlib.suppress(OSError):
                 os.rmdir(parent)
         if isinstance(error, OSError):
-            raise os_failure("build", error.filename or destination, error) from error
+            raise os_failure("build", failed_path(error, destination), error) from error
         raise
     return BuiltFolder(
         folder=destination,

@@ -100,6 +100,11 @@ _HINTS = {
 }
 
 
+def failed_path(error: OSError, otherwise: bytes) -> bytes | str:
+    """The path that an OSError names; of a call on an open file it names none, or a number."""
+    return error.filename if isinstance(error.filename, bytes | str) else otherwise
+
+
 def os_failure(what: str, path: bytes | str, error: OSError) -> StoreError:
     """A StoreError for an OSError: what failed, on which path, why, and what to do.
 

@@ -37,7 +37,7 @@ from typing import Any
 from . import files
 from .claim import ClaimedName, OnTaken, free_name
 from .codefolder import CodeFolderBuilder
-from .errors import DestinationError, StoreError, os_failure, shown
+from .errors import DestinationError, StoreError, failed_path, os_failure, shown
 from .files import remove_quietly
 from .manifest import Tree, TreeColumns, decode_tree, encode_columns, tree_digest
 from .placing import LinkMode, Placement, choose_placement
@@ -147,7 +147,7 @@ def take_snapshot(
     except BaseException as error:
         transaction.roll_back()
         if isinstance(error, OSError):
-            raise os_failure("pack into", error.filename or stage.path, error) from error
+            raise os_failure("pack into", failed_path(error, stage.path), error) from error
         raise
 
 
@@ -372,4 +372,4 @@ def withdraw_snapshot(store: Store, snapshot: Snapshot) -> None:
         if stage is not None and not os.path.lexists(staged):
             with contextlib.suppress(OSError):
                 stage.close()
-        raise os_failure("withdraw", error.filename or store.path, error) from error
+        raise os_failure("withdraw", failed_path(error, store.path), error) from error

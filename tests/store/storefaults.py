@@ -46,7 +46,7 @@ def watched(before: Hook = _nothing, after: Hook = _nothing) -> Iterator[None]:
         def call(*args: Any, **options: Any) -> Any:
             if name == "open" and not args[1] & os.O_CREAT:
                 return function(*args, **options)
-            seen = _absolute(args, options)
+            seen = _absolute(name, args, options)
             before(name, seen, options)
             result = function(*args, **options)
             after(name, (result, *seen) if name == "open" else seen, options)
@@ -73,10 +73,12 @@ def watched(before: Hook = _nothing, after: Hook = _nothing) -> Iterator[None]:
         files._libc = libc
 
 
-def _absolute(args: tuple[Any, ...], options: dict[str, Any]) -> tuple[Any, ...]:
+def _absolute(name: str, args: tuple[Any, ...], options: dict[str, Any]) -> tuple[Any, ...]:
     """The arguments of a call, with the paths that are relative to an open folder made absolute."""
     found = list(args)
-    for number, option in ((0, "dir_fd"), (0, "src_dir_fd"), (1, "dst_dir_fd")):
+    # A symbolic link's target stays as it is.
+    first = 1 if name == "symlink" else 0
+    for number, option in ((first, "dir_fd"), (0, "src_dir_fd"), (1, "dst_dir_fd")):
         folder = options.get(option)
         if folder is not None and isinstance(found[number], bytes):
             found[number] = os.path.join(os.readlink(b"/proc/self/fd/%d" % folder), found[number])
