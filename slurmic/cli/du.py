@@ -79,23 +79,33 @@ def _draw(users: list[UserUsage], pins: dict[str, str]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
+    screen = console()
+    # The name of the folder is what a narrow terminal must still have room for.
+    is_narrow = screen.width < _WIDE
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in ("files", "apparent", "shared", "frees", "inodes"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("", no_wrap=True, min_width=_BAR)
+        if not (is_narrow and heading in _FOR_WIDE):
+            table.add_column(heading, justify="right", no_wrap=True)
+    if not is_narrow:
+        table.add_column("", no_wrap=True, min_width=_BAR)
     table.add_column("output folder", overflow="fold")
     most = max((user.own_size + user.shared_size for user in users), default=0)
     for user in users:
-        table.add_row(
-            f"{user.files:,}",
-            size(user.apparent_size),
-            size(user.shared_size),
-            size(user.own_size),
-            f"{user.own_inodes:,}",
-            _bar(user, most),
-            escape(_named(user, pins)),
-        )
-    console().print(table)
+        cells = {
+            "files": f"{user.files:,}",
+            "apparent": size(user.apparent_size),
+            "shared": size(user.shared_size),
+            "frees": size(user.own_size),
+            "inodes": f"{user.own_inodes:,}",
+            "": _bar(user, most),
+            "output folder": escape(_named(user, pins)),
+        }
+        table.add_row(*(cells[str(column.header)] for column in table.columns))
+    screen.print(table)
+
+
+_WIDE = 100
+_FOR_WIDE = ("files", "apparent")
 
 
 def _bar(user: UserUsage, most: int) -> str:

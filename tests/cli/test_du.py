@@ -49,6 +49,25 @@ def test_a_table_that_people_can_look_at(
     assert done.stderr.decode().endswith("for 20 files of 378 kB in code folders\n")
 
 
+def test_on_a_narrow_terminal_the_folder_stays_readable(
+    terminal: Any, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLURMIC_STORE", str(tmp_path / "store"))
+    take(project, tmp_path / "store", tmp_path / "runs" / "experiment with a name", jobs=("7",))
+    shown = terminal(60, "du")
+    assert max(map(len, shown.splitlines())) <= 60
+    heading, _, *rows = [line for line in shown.splitlines() if line.strip()]
+    assert heading.split() == ["shared", "frees", "inodes", "output", "folder"]
+    start = heading.index("output folder")
+    folded = "".join(row[start:].rstrip("\n") for row in rows)
+    assert re.sub(r"\s", "", f"{tmp_path}/runs/experiment with a name (job 7)") == re.sub(
+        r"\s", "", folded
+    )
+    wide = terminal(200, "du")
+    assert "####" in wide and "apparent" in wide
+    assert "\x1b" not in wide, "NO_COLOR"
+
+
 def test_as_json_and_after_a_deletion(
     run: Any, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

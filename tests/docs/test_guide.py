@@ -137,4 +137,5 @@ def test_the_guide_shows_what_its_commands_write(ada: Path) -> None:
     now = rendered(page, ada)
     if "SLURMIC_REWRITE_GUIDE" in os.environ:
         GUIDE.write_text(now)
+        return
     assert _loosely(now) == _loosely(page)
