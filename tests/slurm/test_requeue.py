@@ -118,6 +118,9 @@ def test_jobs_at_their_time_limit(cluster: SlurmCluster, project: Project, notes
     )
     for each in (job_id, sleeping_id):
         cluster.run("scontrol", "update", f"JobId={each}", "TimeLimit=1")
+    cluster.wait_for(job_id, "PENDING")
+    # Or the second run gets the signal, too, before it is over.
+    cluster.run("scontrol", "update", f"JobId={job_id}", "TimeLimit=30")
     cluster.start_requeued(job_id)
     assert len(script.result()) == 2
     pickled = utils.DelayedSubmission.load(project.root / f"slurm/{job_id}_submitted.pkl")
