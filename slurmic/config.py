@@ -61,6 +61,8 @@ class SlurmConfig:
         timeout_min: time limit in minutes; by default none is asked for, and the partition's own
             limit applies.
         stderr_to_stdout: write both streams into one log.
+        array_parallelism: how many tasks of an array run at once, at most; 0 for no limit of ours.
+            (One in extra_submit_kwargs, "slurm_array_parallelism", still counts where this is 0.)
         setup: shell commands that run before the job's Python (environment variables, modules).
         pack_code: run from a frozen copy of the source tree (modes "slurm" and "local").
         use_packed_code: accepted for scripts written for 0.2.1, where it had no effect either.
@@ -140,6 +142,7 @@ class SlurmConfig:
     code_scope: CodeScope = "submission"
     code_stage: CodeStage = "shared"
     on_live_import: OnLiveImport = "warn"
+    array_parallelism: int = 0
     warn_code_files: int = WARN_FILES
     warn_code_mb: int = WARN_MB
     warn_added_files: int = WARN_ADDED_FILES
@@ -198,6 +201,7 @@ def _output_folder(name: str, mode: Mode) -> str:
 
 
 _LIMITS = (
+    "array_parallelism",
     "warn_code_files",
     "warn_code_mb",
     "warn_added_files",

@@ -2,6 +2,7 @@
 
 SLURMIC_STORE                   where the store is, unless the configuration says so
 PYTHONPATH                      import roots of the submitting process
+SLURM_CONF                      which cluster Slurm's commands talk to
 SLURMIC_CODE                    in a job: the code folder that it runs from
 SLURMIC_SLURM_HAS_BEEN_SET_UP   in the second launch of a distributed job
 """
@@ -24,6 +25,11 @@ SECOND_LAUNCH = "SLURMIC_SLURM_HAS_BEEN_SET_UP"
 def store_setting() -> str:
     """Where the user wants the store to be, or ""."""
     return os.environ.get("SLURMIC_STORE", "")
+
+
+def cluster_setting() -> str:
+    """Which cluster Slurm's commands talk to, as far as the environment says."""
+    return os.environ.get("SLURM_CONF", "")
 
 
 def python_path() -> str:

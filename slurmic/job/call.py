@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import pickle
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from slurmic.job.audit import Audit
+from slurmic.job.calls import CallPickler, checkpoint_of, is_checkpointable, read_call
 from slurmic.job.freeze import freeze_process
 from slurmic.job.frozen_code import FrozenCode
 from slurmic.job.loading import load_frozen
@@ -26,8 +26,11 @@ class FrozenCall:
 
     Attributes:
         frozen: the code that the function belongs to.
-        payload: cloudpickle bytes of (function, args, kwargs).
+        payload: cloudpickle bytes of the function, then of (args, kwargs); see
+            :class:`~slurmic.job.calls.CallPickler`.
     """
+
+    payload: bytes
 
     def __init__(self, frozen: FrozenCode, payload: bytes, checkpointable: bool) -> None:
         self.frozen = frozen
@@ -50,12 +53,9 @@ class FrozenCall:
         Raises:
             pickle.PicklingError, TypeError: something cannot be pickled.
         """
-        import cloudpickle  # type: ignore[import-untyped]
-
-        payload = cloudpickle.dumps(
-            (function, tuple(args), dict(kwargs or {})), protocol=pickle.HIGHEST_PROTOCOL
-        )
-        return cls(frozen, payload, _checkpoint_of(function) is not None)
+        pickler = CallPickler(function)
+        payload = pickler.function + pickler.arguments(args, kwargs or {})
+        return cls(frozen, payload, is_checkpointable(function))
 
     def __call__(self) -> Any:
         """Run the function, and return what it returns.
@@ -102,9 +102,9 @@ class FrozenCall:
             # submitit passes over SIGTERM; scontrol, which it is about to run, inherits this.
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
         if self._loaded is None:  # the signal came before the function was loaded
-            return DelayedSubmission(FrozenCall(self.frozen, self.payload, self._checkpointable))
+            return DelayedSubmission(self)
         function, args, kwargs = self._loaded
-        checkpoint = _checkpoint_of(function)
+        checkpoint = checkpoint_of(function)
         again = None if checkpoint is None else checkpoint(*args, **kwargs)
         if again is None:
             return None
@@ -120,10 +120,26 @@ class FrozenCall:
         self.__dict__.update(state)
 
 
-def _checkpoint_of(function: Callable[..., Any]) -> Callable[..., Any] | None:
-    # The order in which submitit looks (DelayedSubmission._checkpoint_function).
-    for name in ("__submitit_checkpoint__", "checkpoint"):
-        checkpoint: Callable[..., Any] | None = getattr(function, name, None)
-        if checkpoint is not None:
-            return checkpoint
-    return None
+class ArrayCall(FrozenCall):
+    """The call of one task of an array; its bytes are in the file of the array.
+
+    Attributes:
+        calls: that file.
+        number: which of its calls.
+    """
+
+    def __init__(self, frozen: FrozenCode, calls: str, number: int, checkpointable: bool) -> None:
+        self.frozen = frozen
+        self.calls = calls
+        self.number = number
+        self._checkpointable = checkpointable
+        self._loaded = None
+
+    @property
+    def payload(self) -> bytes:  # type: ignore[override]
+        """cloudpickle bytes of the function, then of its arguments; read anew each time.
+
+        Raises:
+            CallsFileError, OSError: the file is gone, or damaged.
+        """
+        return read_call(self.calls, self.number)[1]

@@ -22,6 +22,7 @@ from collections.abc import Callable
 from types import CodeType
 from typing import Any
 
+from slurmic.job.calls import load_payload
 from slurmic.job.frozen_code import FrozenCode
 
 _PATH_GLOBALS = ("__file__", "__cached__")
@@ -33,7 +34,7 @@ def load_frozen(payload: bytes, frozen: FrozenCode) -> Any:
     Raises:
         whatever unpickling raises, ImportError foremost.
     """
-    return _FrozenUnpickler(io.BytesIO(payload), frozen).load()
+    return load_payload(lambda stream: _FrozenUnpickler(stream, frozen), payload)
 
 
 class _FrozenUnpickler(pickle.Unpickler):

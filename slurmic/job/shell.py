@@ -12,24 +12,28 @@ from slurmic.job.paths import join_below
 # With "-m", and with "-c" too, the cwd stands first on sys.path: the code folder, where a
 # logging.py or a submitit/ of the user's would be imported in place of the real one. Python 3.10
 # has no -P. argv[0] is what it would be with -m: launchers that start the program again read it.
+_WITHOUT_CWD = "import sys; sys.path[:] = [entry for entry in sys.path if entry]; "
+_TAKE_CALL = "from slurmic.job.calls import take_call; take_call(sys.argv[1]); "
 _START = (
-    "import sys; sys.path[:] = [entry for entry in sys.path if entry]; "
     "from submitit.core import _submit; sys.argv[0] = _submit.__file__; _submit.submitit_main()"
 )
 
 
-def job_command(python: str, folder: str) -> str:
-    """The command of a frozen job, in place of ``python -u -m submitit.core._submit folder``.
+def job_command(python: str, folder: str, *, frozen: bool = True, array: bool = False) -> str:
+    """The command of a job, in place of ``python -u -m submitit.core._submit folder``.
 
     Args:
         python: the interpreter, as shell text: quoted already where it needs to be (submitit's
             convention; it may be a container's command line).
         folder: submitit's folder; any characters.
+        frozen: whether it runs from a code folder; on the live tree, the cwd stays on sys.path.
+        array: whether its calls are in one file; see :mod:`slurmic.job.calls`.
 
     Returns:
         shell text, which :func:`shlex.split` reads as bash does.
     """
-    return f"{python} -u -c {shlex.quote(_START)} {shlex.quote(folder)}"
+    start = (_WITHOUT_CWD if frozen else "import sys; ") + (_TAKE_CALL if array else "") + _START
+    return f"{python} -u -c {shlex.quote(start)} {shlex.quote(folder)}"
 
 
 def shell_exports(frozen: FrozenCode) -> list[str]:

@@ -77,6 +77,14 @@ class PackRequest:
     require_clean: bool = False
     reuse: bool = False
 
+    def identity(self) -> tuple[Any, ...]:
+        """Equal for requests that pack the same to the same place, whatever they note about it."""
+        values = {name: value for name, value in vars(self).items() if name != "about"}
+        values["code_root"] = os.path.abspath(os.path.expanduser(self.code_root))
+        if self.output_path is not None:
+            values["output_path"] = os.path.abspath(self.output_path)
+        return tuple(repr(value) for value in values.values())
+
 
 @dataclass
 class PackedCode:

@@ -6,19 +6,38 @@ The path of a submission: :class:`SlurmFunction` (function.py) collects the sett
 :mod:`slurmic.job`. Only this package and the job touch submitit.
 """
 
+from .batches import batch
+from .command import ArraySpec, CommandJob, submit_command
+from .failures import JobDiedError, JobFailedError, ResultUnreadableError
 from .function import SlurmFunction
+from .joblist import JobList
 from .jobs import UnmetConditionError
 from .launcher import slurm, slurm_fn, slurm_function, slurm_launcher
+from .rerun import Ran, run_again, travels_by_value, what_ran
+from .settings import Settings
 from .task import DistributedTaskConfig, PyTorchDistributedTask, Task
 
 __all__ = [
+    "ArraySpec",
+    "CommandJob",
     "DistributedTaskConfig",
+    "JobDiedError",
+    "JobFailedError",
+    "JobList",
     "PyTorchDistributedTask",
+    "Ran",
+    "ResultUnreadableError",
+    "Settings",
     "SlurmFunction",
     "Task",
     "UnmetConditionError",
+    "batch",
+    "run_again",
     "slurm",
     "slurm_fn",
     "slurm_function",
     "slurm_launcher",
+    "submit_command",
+    "travels_by_value",
+    "what_ran",
 ]

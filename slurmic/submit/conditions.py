@@ -14,10 +14,11 @@ Without accounting (``sacct``) nothing is known of jobs that are gone, and nothi
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Collection, Iterable, Sequence
 
 from slurmic.errors import SubmissionError
+
+from .client import ask
 
 _FAILED = frozenset(
     {
@@ -149,7 +150,7 @@ def _contradiction(condition: str, states: dict[str, list[str]]) -> str:
 def _queued(arrays: Collection[str]) -> TaskStates | None:
     """What the controller knows; None if it does not answer: then sbatch will find out."""
     jobs = f"--jobs={','.join(sorted(arrays))}"
-    return _read(_ask("squeue", "--noheader", "--states=all", "--array", "--format=%i|%T", jobs))
+    return _read(ask("squeue", "--noheader", "--states=all", "--array", "--format=%i|%T", jobs))
 
 
 def _accounted(arrays: Collection[str]) -> TaskStates | None:
@@ -157,7 +158,7 @@ def _accounted(arrays: Collection[str]) -> TaskStates | None:
     if not arrays:
         return {}
     fields = ("--noheader", "--allocations", "--parsable2", "--format=JobID,State")
-    return _read(_ask("sacct", *fields, f"--jobs={','.join(sorted(arrays))}"))
+    return _read(ask("sacct", *fields, f"--jobs={','.join(sorted(arrays))}"))
 
 
 def _read(lines: list[str] | None) -> TaskStates | None:
@@ -169,17 +170,3 @@ def _read(lines: list[str] | None) -> TaskStates | None:
         if state:
             known.setdefault(_array(job_id), {})[job_id] = state.split()[0]  # CANCELLED by 1000
     return known
-
-
-def _ask(*command: str) -> list[str] | None:
-    """The lines that a command of Slurm's prints; None if it fails.
-
-    squeue fails when none of the jobs asked for is known; that is an answer, too: no lines.
-    """
-    try:
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    if answer.returncode and "Invalid job id" not in answer.stderr:
-        return None
-    return answer.stdout.splitlines()

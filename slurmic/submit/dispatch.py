@@ -2,37 +2,58 @@
 
 from __future__ import annotations
 
-import os
-import sys
-import time
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
+from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import submitit
 
-from slurmic import environment
-from slurmic.errors import SlurmicWarning
-from slurmic.job import FrozenCall, FrozenCode
-from slurmic.job.delayed import DelayedSubmission
-from slurmic.job.paths import interpreter_prefixes
-from slurmic.snapshot import PackedCode, PackRequest, SizeLimits, pack_code
-from slurmic_store import StoreError
+from slurmic.config import Mode
+from slurmic.job import FrozenCode
+from slurmic.job.calls import Call
+from slurmic.snapshot import PackedCode
 
-from .executors import build_executor
+from .executors import build_executor, recorded
 from .finished import run_here
-from .import_roots import find_import_roots, unpacked_modules
+from .freezing import frozen_code, pack, pack_request, record_jobs, warn_user, withdraw
+from .joblist import JobList
+from .localjobs import run_local
+from .pending import open_batch
 from .settings import Settings
+from .slurmexecutor import FrozenSlurmExecutor, Sending, send_all
 from .task import PyTorchDistributedTask, distributed_task
 
-Call = tuple[Sequence[Any], Mapping[str, Any]]
+Job = submitit.Job[Any]
 
-_POLL_SECONDS = 0.02
+
+@dataclass
+class Request:
+    """Calls of one function that are to be submitted with the same settings.
+
+    Attributes:
+        settings: the function's.
+        function: what is called.
+        calls: the arguments of each call.
+    """
+
+    settings: Settings
+    function: Callable[..., Any]
+    calls: list[tuple[Sequence[Any], Mapping[str, Any]]]
+
+    @property
+    def mode(self) -> Mode:
+        """Where it runs."""
+        return self.settings.config.mode
+
+    def whole_calls(self) -> list[Call]:
+        """The calls, each with the function."""
+        return [(self.function, args, kwargs) for args, kwargs in self.calls]
 
 
 def run_call(
     settings: Settings, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
-) -> submitit.Job[Any]:
+) -> Job:
     """Run one call in mode "slurm", "local" or "debug"; see SlurmFunction.__call__."""
     if settings.config.use_distributed_env:
         # The task is what is submitted; the program's own second launch calls the function.
@@ -41,7 +62,10 @@ def run_call(
         job = build_executor(settings, None).submit(function, *args, **kwargs)
         job.results()
         return job
-    (job,) = _submit(settings, function, [(args, kwargs)])
+    request = Request(settings, function, [(args, kwargs)])
+    if (batch := open_batch()) is not None:
+        return batch.add(request)[0]
+    ((job,),) = submit_requests([request])
     if settings.config.mode == "local":
         job.results()  # raises if the job failed
     return job
@@ -49,191 +73,119 @@ def run_call(
 
 def run_array(
     settings: Settings, function: Callable[..., Any], iterables: Sequence[Iterable[Any]]
-) -> list[Any]:
+) -> JobList:
     """Run one call for each tuple of arguments; see SlurmFunction.map_array."""
     lengths = {len(values) for values in iterables if isinstance(values, Sized)}
-    calls: list[Call] = [(args, {}) for args in zip(*iterables, strict=False)]
+    request = Request(settings, function, [(args, {}) for args in zip(*iterables, strict=False)])
     if len(lengths) > 1:
-        _warn(
+        warn_user(
             f"map_array got lists of different lengths ({sorted(lengths)}): only the first "
-            f"{len(calls)} tasks are run, as map does"
+            f"{len(request.calls)} tasks are run, as map does"
         )
-    if not calls:
-        _warn("map_array got no arguments: nothing is run")
-        return []
-    mode = settings.config.mode
-    if mode == "run":
-        return [
-            run_here(function, args, settings.config.output_path, index)
-            for index, (args, _) in enumerate(calls)
-        ]
-    if mode == "debug":
+    if not request.calls:
+        warn_user("map_array got no arguments: nothing is run")
+        return JobList()
+    if request.mode == "run":
+        output = settings.config.output_path
+        return JobList(
+            run_here(function, args, output, index) for index, (args, _) in enumerate(request.calls)
+        )
+    if request.mode == "debug":
         executor = build_executor(settings, None)
-        jobs = [executor.submit(function, *args) for args, _ in calls]
+        jobs = JobList(executor.submit(function, *args) for args, _ in request.calls)
         for job in jobs:
             job.results()
         return jobs
-    return _submit(settings, function, calls)
+    if (batch := open_batch()) is not None:
+        return JobList(batch.add(request))
+    return JobList(submit_requests([request])[0])
 
 
-def _submit(
-    settings: Settings, function: Callable[..., Any], calls: Sequence[Call]
-) -> list[submitit.Job[Any]]:
-    """Pack if asked to, submit, and record the jobs; undo the packing if that fails."""
-    if not settings.config.pack_code:
-        return _start(settings, None, _delayed(function, calls, None))
-    packed = pack_code(_request(settings))
+def submit_requests(requests: Sequence[Request]) -> list[list[Job]]:
+    """Submit requests of modes "slurm" and "local", all of them or none; their jobs, in order.
+
+    There is one snapshot for all that pack the same into the same output path. Those for Slurm that
+    ask for the same resources become one array, as far as they are not distributed.
+
+    Raises:
+        ConfigError, SelectionError, StoreError, SubmissionError: nothing was submitted, and nothing
+            is left of it.
+    """
+    packed: dict[Any, PackedCode] = {}
+    frozen: dict[Any, FrozenCode] = {}
+    codes: list[tuple[Request, FrozenCode | None]] = []
     try:
-        frozen = _frozen_code(settings, packed)
-        for message in packed.warnings:
-            _warn(message)
-        if isinstance(function, PyTorchDistributedTask):
-            function.freeze_command(frozen)
-        jobs = _start(settings, frozen, _delayed(function, calls, frozen))
+        for request in requests:
+            config = request.settings.config
+            if not config.pack_code:
+                codes.append((request, None))
+                continue
+            wanted = pack_request(request.settings)
+            key = wanted.identity()
+            if key not in packed:
+                packed[key] = pack(wanted)
+            kind = (key, config.on_live_import, config.code_scope, config.code_stage)
+            if kind not in frozen:
+                frozen[kind] = frozen_code(request.settings, packed[key])
+            if isinstance(request.function, PyTorchDistributedTask):
+                request.function.freeze_command(frozen[kind])
+            codes.append((request, frozen[kind]))
+        found = start(codes)
     except BaseException:
-        try:
-            packed.withdraw()
-        except StoreError as error:
-            _warn(f"what the failed submission left could not be removed: {error}")
+        for each in packed.values():
+            withdraw(each)
         raise
-    try:
-        packed.attach_jobs(tuple(job.job_id for job in jobs))
-    except (OSError, StoreError) as error:
-        # The jobs run, and their code is there; only the list of their ids is not.
-        _warn(f"job ids could not be recorded: {error}")
-    return jobs
+    for each in packed.values():
+        of_it = [request for request, code in codes if code and code.snapshot == each.record.id]
+        record_jobs(each, [job for request in of_it for job in found[id(request)]])
+    return [found[id(request)] for request in requests]
 
 
-def _request(settings: Settings) -> PackRequest:
-    config = settings.config
-    return PackRequest(
-        code_root=config.code_root,
-        suffixes=config.code_file_suffixes,
-        exclude_folders=config.exclude_code_folders,
-        output_path=config.output_path,
-        reuse=config.code_scope == "tree",
-        link_mode=config.link_mode,
-        store_path=config.store_path,
-        store_setting=environment.store_setting(),
-        home=environment.home_folder(),
-        include=settings.include,
-        exclude_directory=settings.exclude_directory,
-        limits=SizeLimits(
-            config.warn_code_files,
-            config.warn_code_mb,
-            config.max_code_files,
-            config.max_code_mb,
-            config.warn_added_files,
-        ),
-        about={
-            "job_name": config.job_name,
-            "mode": config.mode,
-            **environment.about_process(),
-        },
-        require_clean=config.require_clean,
-    )
+def start(codes: Sequence[tuple[Request, FrozenCode | None]]) -> dict[int, list[Job]]:
+    """Run or submit requests from the code that each has; their jobs, by the request's id().
 
-
-def _frozen_code(settings: Settings, packed: PackedCode) -> FrozenCode:
-    """What the job has to know; warns of imported modules that the snapshot lacks."""
-    cwd = os.getcwd()
-    here: dict[str, Any] = {
-        "cwd": cwd,
-        "modules": dict(sys.modules),
-        "prefixes": interpreter_prefixes(),
-        "frozen_folder": environment.frozen_folder(packed.code_root),
+    Raises:
+        ConfigError, SubmissionError: nothing was submitted.
+    """
+    # What runs here first: its failure, or Ctrl-C, finds nothing submitted.
+    found = {
+        id(request): run_local(request.settings, request.whole_calls(), frozen)
+        for request, frozen in codes
+        if request.mode == "local"
     }
-    roots = find_import_roots(
-        packed.code_root,
-        sys_path=list(sys.path),
-        pythonpath=environment.python_path(),
-        meta_path=list(sys.meta_path),
-        **here,
-    )
-    lacking = unpacked_modules(packed.code_root, frozenset(packed.selection.paths), **here)
-    if lacking:
-        shown = ", ".join(f"{module.name} ({module.path})" for module in lacking[:5])
-        more = f" and {len(lacking) - 5} more" if len(lacking) > 5 else ""
-        message = (
-            f"this program has imported modules that are not in the snapshot: {shown}{more}; a "
-            "job that needs them will fail. Take them out of .gitignore or exclude_code_folders, "
-            "or add their ending to code_file_suffixes"
-        )
-        packed.later_warnings.append(message)
-        _warn(message)
-    return FrozenCode(
-        code_root=packed.code_root,
-        code_folder=packed.code_folder,
-        snapshot=packed.record.id,
-        git_commit=str(packed.record.info["git"]["commit"]),
-        import_roots=roots.roots,
-        late_roots=roots.late_roots,
-        packages=roots.packages,
-        on_live_import=settings.config.on_live_import,
-        working_directory=cwd,
-        per_task=settings.config.code_scope == "task",
-        archive=packed.archive() if settings.config.code_stage == "node" else "",
-        store=os.fsdecode(packed.store.path),
-        tree=packed.record.tree,
-    )
+    found.update(_send(codes))
+    return found
 
 
-def _delayed(
-    function: Callable[..., Any], calls: Sequence[Call], frozen: FrozenCode | None
-) -> list[DelayedSubmission]:
-    if frozen is None:
-        return [DelayedSubmission(function, *args, **kwargs) for args, kwargs in calls]
-    return [
-        DelayedSubmission(FrozenCall.pack(frozen, function, args, kwargs)) for args, kwargs in calls
-    ]
-
-
-def _start(
-    settings: Settings,
-    frozen: FrozenCode | None,
-    submissions: Sequence[DelayedSubmission],
-) -> list[submitit.Job[Any]]:
-    executor = build_executor(settings, frozen)
-    if settings.config.mode == "slurm":
-        return executor._internal_process_submissions(list(submissions))
-    processors = len(os.sched_getaffinity(0))
-    tasks = max(1, settings.config.cpus_per_task * settings.config.tasks_per_node)
-    return _run_local(executor, submissions, at_once=max(1, processors // tasks))
-
-
-def _run_local(
-    executor: submitit.AutoExecutor,
-    submissions: Sequence[DelayedSubmission],
-    at_once: int,
-) -> list[submitit.Job[Any]]:
-    """Run jobs in processes of their own, a few at once, and return when all have ended."""
-    jobs: list[submitit.Job[Any]] = []
-    running: list[submitit.Job[Any]] = []
-    try:
-        for submission in submissions:
-            running = _wait_until_fewer(running, at_once)
-            (job,) = executor._internal_process_submissions([submission])
-            jobs.append(job)
-            running.append(job)
-        _wait_until_fewer(running, 1)
-    except BaseException:
-        for job in running:
-            job.cancel(check=False)
-        raise
-    return jobs
-
-
-def _wait_until_fewer(running: list[submitit.Job[Any]], limit: int) -> list[submitit.Job[Any]]:
-    while len(running := [job for job in running if not job.done()]) >= limit:
-        time.sleep(_POLL_SECONDS)
-    return running
-
-
-def _warn(message: str) -> None:
-    # To the line of the user's program that made the call.
-    package = os.path.dirname(os.path.dirname(__file__)) + os.sep
-    depth, frame = 1, sys._getframe()
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(package):
-        frame = frame.f_back
-        depth += 1
-    warnings.warn(message, SlurmicWarning, stacklevel=depth)
+def _send(
+    codes: Sequence[tuple[Request, FrozenCode | None]],
+) -> dict[int, list[Job]]:
+    """Submit what is for Slurm; the jobs of each request, by its identity."""
+    together: dict[Any, list[Request]] = {}
+    executors: dict[Any, submitit.AutoExecutor] = {}
+    keys: dict[tuple[int, int], Any] = {}
+    for request, frozen in codes:
+        if request.mode != "slurm":
+            continue
+        settings = request.settings
+        known = (id(settings), id(frozen))
+        if known not in keys:
+            keys[known] = repr(recorded(settings)), tuple(settings.conditions), repr(frozen)
+        key = keys[known]
+        if settings.config.use_distributed_env:
+            key = id(request)  # each has a rendezvous of its own
+        if key not in executors:
+            executors[key] = build_executor(settings, frozen)
+        together.setdefault(key, []).append(request)
+    sendings: list[Sending] = []
+    for key, requests in together.items():
+        calls = [call for request in requests for call in request.whole_calls()]
+        executor = executors[key]._executor
+        assert isinstance(executor, FrozenSlurmExecutor)
+        sendings += executor.parts(calls)
+    jobs = iter(send_all(sendings))
+    return {
+        id(request): list(islice(jobs, len(request.calls)))
+        for requests in together.values()
+        for request in requests
+    }

@@ -1,153 +1,25 @@
-"""submitit's executors, with our command in the script and nothing left behind by a refusal.
-
-submitit writes a pickle and a script into the output folder before it calls sbatch; when sbatch
-refuses, both stay. Here they go away again, and an array is submitted like a single job.
-"""
+"""The executor for a configuration, with all its parameters set."""
 
 from __future__ import annotations
 
-import copy
-import uuid
-from collections.abc import Sequence
-from pathlib import Path
+import os
+from dataclasses import asdict
 from typing import Any
 
 import submitit
-from submitit.core.utils import DelayedSubmission, FailedJobError, JobPaths
-from submitit.local.local import LocalExecutor
-from submitit.slurm.slurm import SlurmExecutor
+from submitit.local.local import LocalExecutor, LocalJob
 
 from slurmic.config import NO_LIMIT, SlurmConfig
 from slurmic.environment import SECOND_LAUNCH
-from slurmic.errors import ConfigError, SubmissionError
+from slurmic.errors import ConfigError
 from slurmic.job import FrozenCode, job_command, shell_exports
 from slurmic.job.delayed import UNLIMITED_MIN
 
 from .conditions import dependency_option
-from .jobs import SubmittedJob
+from .jobs import ChildJob
 from .rendezvous import shell_port
 from .settings import Settings
-
-
-class FrozenSlurmExecutor(SlurmExecutor):
-    """Submits to Slurm; the job runs from a code folder if there is one.
-
-    Args:
-        folder: the output folder.
-        frozen: the code that jobs belong to; None to run on the live tree.
-        one_task_per_node: whether each node runs one task, whatever is requested for it: the
-            launch command of a distributed job starts the processes of its node.
-        conditions: what the jobs wait for; for their errors only.
-    """
-
-    job_class = SubmittedJob
-
-    def __init__(
-        self,
-        folder: str,
-        frozen: FrozenCode | None,
-        *,
-        one_task_per_node: bool = False,
-        conditions: Sequence[str] = (),
-    ) -> None:
-        try:
-            super().__init__(folder)
-        except RuntimeError as error:
-            raise SubmissionError(
-                "Slurm's commands are not on PATH: mode 'slurm' works on a cluster's login node",
-                hint="mode 'local' runs the same function in a process of its own on this machine",
-            ) from error
-        self._frozen = frozen
-        self._one_task_per_node = one_task_per_node
-        self._conditions = tuple(conditions)
-        self._script_ids: list[str] = []
-
-    @property
-    def _submitit_command_str(self) -> str:
-        if self._frozen is None:
-            return str(super()._submitit_command_str)
-        return job_command(self.python, str(self.folder))
-
-    def _num_tasks(self) -> int:
-        if self._one_task_per_node:
-            return int(self.parameters.get("nodes", 1))
-        return super()._num_tasks()
-
-    def _make_submission_file_text(self, command: str, uid: str) -> str:
-        self._script_ids.append(uid)
-        return str(super()._make_submission_file_text(command, uid))
-
-    def _internal_process_submissions(
-        self, delayed_submissions: Sequence[DelayedSubmission]
-    ) -> list[submitit.Job[Any]]:
-        """Submit one job, or one array.
-
-        Raises:
-            SubmissionError: sbatch refused; nothing is left in the output folder.
-        """
-        folder = JobPaths.get_first_id_independent_folder(self.folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        minutes = self.parameters.get("time") or UNLIMITED_MIN
-        pickles: list[Path] = []
-        job: SubmittedJob | None = None
-        try:
-            for submission in delayed_submissions:
-                submission.set_timeout(minutes, self.max_num_timeout)
-                pickles.append(folder / f"{uuid.uuid4().hex}.pkl")
-                submission.dump(pickles[-1])
-            self._check_size(pickles)
-            job = self._call_sbatch(len(pickles))
-            jobs = [job] if len(pickles) == 1 else _array_jobs(job, len(pickles))
-            for each, path in zip(jobs, pickles, strict=True):
-                each.paths.move_temporary_file(path, "submitted_pickle")
-                each.with_conditions(self._conditions)
-            return [*jobs]
-        except BaseException as error:
-            if job is not None:
-                # Interrupted after sbatch: the job would wait for a pickle that never comes.
-                job.cancel(check=False)
-            scripts = [folder / f".submission_file_{uid}.sh" for uid in self._script_ids]
-            for path in (*pickles, *scripts):
-                path.unlink(missing_ok=True)
-            if isinstance(error, FailedJobError):
-                raise _refusal(str(error)) from error
-            raise
-
-    def _call_sbatch(self, count: int) -> SubmittedJob:
-        executor = self
-        if count > 1:
-            executor = copy.copy(self)
-            executor.parameters = {**self.parameters, "map_count": count}
-        job = executor._submit_command(self._submitit_command_str)
-        assert isinstance(job, SubmittedJob)
-        return job
-
-    def _check_size(self, pickles: Sequence[Path]) -> None:
-        size = sum(path.stat().st_size for path in pickles)
-        if size > self.max_pickle_size_gb * 1024**3:
-            raise SubmissionError(
-                f"function and arguments of {len(pickles)} tasks take {size / 1024**3:.1f} GB as "
-                f"pickles, more than {self.max_pickle_size_gb:g} GB",
-                hint="pass paths to large data rather than the data",
-            )
-
-
-def _array_jobs(first: SubmittedJob, count: int) -> list[SubmittedJob]:
-    tasks = range(first.num_tasks)
-    folder = first.paths._folder
-    return [
-        SubmittedJob(folder=folder, job_id=f"{first.job_id}_{index}", tasks=list(tasks))
-        for index in range(count)
-    ]
-
-
-def _refusal(text: str) -> SubmissionError:
-    lines = [line for line in text.splitlines() if line.strip()]
-    reason = lines[-1].removeprefix("sbatch: error: ") if lines else "no reason given"
-    return SubmissionError(
-        f"sbatch refused the job: {reason}",
-        hint="nothing was submitted, and nothing is left of it in the output path",
-    )
+from .slurmexecutor import FrozenSlurmExecutor
 
 
 class FrozenLocalExecutor(LocalExecutor):
@@ -158,6 +30,10 @@ class FrozenLocalExecutor(LocalExecutor):
         self._frozen = frozen
         # submitit waits 0.2 s between submissions to spare a scheduler; here there is none.
         self._throttling = 0.0
+
+    def _submit_command(self, command: str) -> ChildJob:
+        job: LocalJob[Any] = super()._submit_command(command)
+        return ChildJob(self.folder, job.job_id, tasks=job._tasks, process=job._process)
 
     @property
     def _submitit_command_str(self) -> str:
@@ -204,7 +80,11 @@ def _slurm_executor(settings: Settings, frozen: FrozenCode | None) -> submitit.A
     config = settings.config
     distributed = config.use_distributed_env
     slurm = FrozenSlurmExecutor(
-        config.output_path, frozen, one_task_per_node=distributed, conditions=settings.conditions
+        config.output_path,
+        frozen,
+        one_task_per_node=distributed,
+        conditions=settings.conditions,
+        notes=recorded(settings),
     )
     executor = ExecutorFor(slurm, "slurm")
     extra = dict(settings.submit)
@@ -237,6 +117,8 @@ def _slurm_executor(settings: Settings, frozen: FrozenCode | None) -> submitit.A
         options = {"kill-on-invalid-dep": "yes", **options, "dependency": dependency}
     if frozen is not None:
         options["chdir"] = frozen.code_folder
+    if config.array_parallelism:
+        extra["slurm_array_parallelism"] = config.array_parallelism
     limit = {} if config.timeout_min == NO_LIMIT else {"timeout_min": config.timeout_min}
     executor.update_parameters(
         **{
@@ -253,6 +135,16 @@ def _slurm_executor(settings: Settings, frozen: FrozenCode | None) -> submitit.A
     # waiting for ever; no limit of ours means the partition's own.
     executor._executor.parameters.setdefault("time", None)
     return executor
+
+
+def recorded(settings: Settings) -> dict[str, Any]:
+    """What a job's script keeps of how it was submitted, for it to be submitted again."""
+    config = settings.config
+    return {
+        "config": {**asdict(config), "output_path": os.path.abspath(config.output_path)},
+        "params": settings.params,
+        "submit": settings.submit,
+    }
 
 
 def _local_executor(settings: Settings, frozen: FrozenCode | None) -> submitit.AutoExecutor:

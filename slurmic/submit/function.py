@@ -16,6 +16,8 @@ from .settings import Condition, Settings
 if TYPE_CHECKING:
     import submitit
 
+    from .joblist import JobList
+
 
 class SlurmFunction:
     """A function that can be called on Slurm, in a local process, or right here.
@@ -166,18 +168,19 @@ class SlurmFunction:
 
     submit = __call__
 
-    def map_array(self, *submit_fn_args: Iterable[Any], **submit_fn_kwargs: Any) -> list[Any]:
+    def map_array(self, *submit_fn_args: Iterable[Any], **submit_fn_kwargs: Any) -> JobList:
         """Run the function once for each tuple of arguments, as ``map`` does.
 
-        In mode "slurm" that is one Slurm array with one snapshot. In the other modes the jobs are
-        finished when this returns; a task that failed raises from its job's ``result()``, so a
-        sweep can be tried without a cluster.
+        In mode "slurm" that is one Slurm array with one snapshot; or several with one, if there are
+        more tasks than this cluster takes in one. In the other modes the jobs are finished when
+        this returns; a task that failed raises from its job's ``result()``, so a sweep can be tried
+        without a cluster.
 
         Args:
             submit_fn_args: one iterable for each positional argument.
 
         Returns:
-            A Job for each task, in order.
+            A Job for each task, in order, in a list that can wait for all of them.
 
         Raises:
             As calling it does; and ConfigError for a distributed function.

@@ -1,24 +1,128 @@
-"""Jobs in Slurm, as a submission returns them."""
+"""Jobs as a submission returns them: submitit's, and they know their code, and why they failed."""
 
 from __future__ import annotations
 
+import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from submitit.core.utils import UncompletedJobError
+import submitit
+from submitit.core.utils import DelayedSubmission, UncompletedJobError
+from submitit.local.local import LocalJob
 from submitit.slurm.slurm import SlurmJob
 
 from slurmic.errors import SlurmicError
+from slurmic.job.calls import calls_path, load_call
+from slurmic_store import DamagedError, SnapshotRecord, Store, read_record
 
 from .conditions import why_impossible
+from .failures import JobDiedError, JobFailedError, Remains, ResultUnreadableError
+
+KILLED = ("CANCELLED", "DEADLINE", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "TIMEOUT")
+"""States of jobs that were ended from outside, and so left no result."""
 
 
 class UnmetConditionError(SlurmicError, UncompletedJobError):
     """A job never started, because what it was to wait for became impossible."""
 
 
-class SubmittedJob(SlurmJob[Any]):
-    """A job in Slurm; submitit's, and it knows what it waits for.
+@dataclass(frozen=True)
+class JobCode:
+    """The frozen code that a job belongs to.
+
+    Attributes:
+        snapshot: id of the snapshot.
+        code_folder: its code folder, absolute.
+        store: the store that has its record.
+    """
+
+    snapshot: str
+    code_folder: str
+    store: str
+
+
+class FrozenJob(submitit.Job[Any]):
+    """What slurmic's jobs have besides submitit's interface.
+
+    All of it survives pickling, and works in another process.
+    """
+
+    code: JobCode | None = None
+
+    def with_code(self, code: JobCode | None) -> None:
+        """Tell the job which code it belongs to."""
+        for job in (self, *self._sub_jobs):
+            job.__dict__["code"] = code
+
+    @property
+    def code_folder(self) -> str:
+        """The folder that the job runs from, absolute; "" for the live tree."""
+        return "" if self.code is None else self.code.code_folder
+
+    @property
+    def snapshot(self) -> SnapshotRecord | None:
+        """The record of the job's snapshot; None if nothing was packed for it.
+
+        Raises:
+            StoreError: the record is neither beside the code folder nor in the store any more.
+        """
+        if self.code is None:
+            return None
+        beside = Path(self.code.code_folder + ".json")
+        try:
+            record = SnapshotRecord.from_json(beside.read_bytes())
+            if record.id == self.code.snapshot:
+                return record
+        except (OSError, DamagedError):
+            pass  # the store has it too, as long as the code folder is there
+        return read_record(Store.open(self.code.store, create=False), self.code.snapshot)
+
+    def exception(self) -> UncompletedJobError | None:
+        """What went wrong with the job, or None; waits for its end.
+
+        The message has what the job raised or why it was ended, the last lines of its log, its code
+        folder, and what it imported from the live tree.
+        """
+        self.wait()
+        if self._sub_jobs:
+            found: UncompletedJobError | None = super().exception()
+            return found
+        try:
+            outcome, trace = self._get_outcome_and_result()
+        except UncompletedJobError as error:
+            return error
+        return JobFailedError(self._remains(), trace) if outcome == "error" else None
+
+    def _get_outcome_and_result(self) -> tuple[str, Any]:
+        """submitit's, with errors that say where to look.
+
+        Raises:
+            JobDiedError: it left no result.
+            ResultUnreadableError: it left one that cannot be loaded in this process.
+        """
+        try:
+            outcome: tuple[str, Any] = super()._get_outcome_and_result()
+            return outcome
+        except UncompletedJobError as error:
+            raise JobDiedError(self._remains(), self.state) from error
+        except Exception as error:
+            raise ResultUnreadableError(
+                self._remains(), str(self.paths.result_pickle), error
+            ) from error
+
+    def _remains(self) -> Remains:
+        task = f" (task {self.task_id})" if self.task_id else ""
+        return Remains(
+            f"job {self.job_id}{task}",
+            (str(self.paths.stderr), str(self.paths.stdout)),
+            self.code_folder,
+            self.code.snapshot if self.code else "",
+        )
+
+
+class SubmittedJob(FrozenJob, SlurmJob[Any]):
+    """A job in Slurm.
 
     Attributes:
         conditions: Slurm dependencies, as in "afterok:12:13"; all must hold.
@@ -32,6 +136,22 @@ class SubmittedJob(SlurmJob[Any]):
             job.__dict__["conditions"] = conditions
         return self
 
+    def submission(self) -> DelayedSubmission:
+        """The call that was submitted; a task of an array has it in the array's file."""
+        array, _, number = self.job_id.partition("_")
+        if number and not self.paths.submitted_pickle.exists():
+            calls = calls_path(self.paths._folder, array)
+            if os.path.exists(calls):
+                found: DelayedSubmission = load_call(calls, int(number))
+                return found
+        return super().submission()
+
+    @property
+    def _results_timeout_s(self) -> int:  # type: ignore[override]
+        # submitit waits that long for a result that a slow filesystem may not show yet; after a
+        # job that was killed, none is to be expected.
+        return 2 if self.state.startswith(KILLED) else 15
+
     def _get_outcome_and_result(self) -> tuple[str, Any]:
         """submitit's, without its wait of seconds for the result of a job that never started.
 
@@ -40,8 +160,7 @@ class SubmittedJob(SlurmJob[Any]):
             UncompletedJobError: there is no result for another reason.
         """
         self._refuse_unmet_condition()
-        outcome: tuple[str, Any] = super()._get_outcome_and_result()
-        return outcome
+        return super()._get_outcome_and_result()
 
     def _refuse_unmet_condition(self) -> None:
         if not self.conditions or self._has_started() or not self.state.startswith("CANCELLED"):
@@ -57,3 +176,9 @@ class SubmittedJob(SlurmJob[Any]):
     def _has_started(self) -> bool:
         paths: tuple[Path, ...] = (self.paths.result_pickle, self.paths.stdout, self.paths.stderr)
         return any(path.exists() for path in paths)
+
+
+class ChildJob(FrozenJob, LocalJob[Any]):
+    """A job in a process of its own on this machine."""
+
+    _results_timeout_s = 1  # it wrote its result here, before it ended

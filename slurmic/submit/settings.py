@@ -9,6 +9,8 @@ from typing import Any, Literal, get_args
 from slurmic.config import SlurmConfig
 from slurmic.errors import ConfigError
 
+from .pending import PendingJob
+
 Condition = Literal["afterany", "afterok", "afternotok"]
 
 
@@ -62,6 +64,11 @@ def _job_ids(jobs: Any) -> Iterable[str]:
         if isinstance(job, (list, tuple)):
             yield from _job_ids(job)
             continue
+        if isinstance(job, PendingJob):
+            raise ConfigError(
+                "a condition on a job of the same batch, which has no id yet",
+                hint="submit the first job before the batch, or the second one after it",
+            )
         job_id = str(getattr(job, "job_id", job))
         if not job_id.replace("_", "").replace("+", "").isdigit():
             raise ConfigError(

@@ -256,6 +256,11 @@ class Script:
             self._bytes += chunk
         return self._bytes.decode(errors="replace")
 
+    def running(self) -> bool:
+        """Whether the script has not ended; reads what it has printed."""
+        self.log  # noqa: B018  keep the pipe from filling up
+        return self._process.poll() is None
+
     def line(self, start: str) -> str:
         """The rest of the next line that begins with ``start``; waits for it.
 

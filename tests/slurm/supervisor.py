@@ -81,6 +81,7 @@ AccountingStorageType=accounting_storage/slurmdbd
 AccountingStorageHost=127.0.0.1
 AccountingStoragePort={accounting}
 AccountingStoragePass={root}/munge/socket
+AccountingStorageEnforce=limits
 JobAcctGatherType=jobacct_gather/none
 JobCompType=jobcomp/none
 
@@ -93,7 +94,7 @@ SelectTypeParameters=CR_Core
 PriorityType=priority/basic
 SchedulerType=sched/backfill
 SchedulerParameters=batch_sched_delay=0,sched_interval=1,sched_min_interval=0,bf_interval=1
-MaxArraySize=20001
+MaxArraySize=1001
 MaxJobCount=50000
 MinJobAge=3600
 JobRequeue=1
@@ -174,6 +175,9 @@ class Cluster:
         self.start_database()
         self.run_daemon("slurmdbd", "slurmdbd", "-D")
         self.until("slurmdbd", "sacctmgr", "--immediate", "add", "cluster", "slurmic")
+        # Limits are enforced (there are none until a test sets one), for users with an account.
+        self.until("slurmdbd", "sacctmgr", "--immediate", "add", "account", "tests")
+        self.until("slurmdbd", "sacctmgr", "--immediate", "add", "user", "root", "account=tests")
         self.run_daemon("slurmctld", "slurmctld", "-D", "-i")
         for node in NODES:
             self.run_daemon(f"slurmd-{node}", "slurmd", "-D", "-N", node)
