@@ -19,11 +19,13 @@ class Command:
         target: ``module:class`` in this package; the class is a dataclass whose fields are the
             command's arguments, with a method ``run`` that gives the exit code.
         summary: one line for the list of commands.
+        takes_words: whether what stands behind ``--`` is a command for it, in ``words``.
     """
 
     name: str
     target: str
     summary: str
+    takes_words: bool = False
 
     def load(self) -> type[Any]:
         """The command's class; its module is imported only now."""
@@ -37,6 +39,10 @@ GROUPS: dict[str, tuple[Command, ...]] = {
         Command("files", "files:Files", "list the files of a source tree that would be packed"),
         Command("why", "why:Why", "say which rule decides whether a path is packed"),
         Command("snapshot", "snapshot:Snapshot", "store a snapshot of a source tree"),
+    ),
+    "to run": (
+        Command("submit", "submit:Submit", "run a command from a frozen copy", takes_words=True),
+        Command("rerun", "rerun:Rerun", "submit again what a job ran, from its own frozen code"),
     ),
     "what ran": (
         Command("ls", "ls:Ls", "list the snapshots, newest first"),

@@ -66,19 +66,26 @@ def _run(arguments: list[str]) -> int:
 
     from .parsing import spare_typeguard
 
+    chosen, rest, words = COMMANDS[arguments[0]], arguments[1:], None
+    if chosen.takes_words and "--" in rest:
+        # Not by tyro: the words are somebody else's options, and may have a "--" of their own.
+        place = rest.index("--")
+        rest, words = rest[:place], tuple(rest[place + 1 :])
     spare_typeguard()
-    kind = COMMANDS[arguments[0]].load()
-    if not {"-h", "--help"}.isdisjoint(arguments):
+    kind = chosen.load()
+    if not {"-h", "--help"}.isdisjoint(rest):
         from .fieldhelp import tidy_help
 
         tidy_help(kind)
     # One command's parser is built, not all of them: most of the time goes into that.
     command = tyro.cli(
         kind,
-        prog=f"slurmic {arguments[0]}",
-        args=arguments[1:],
+        prog=f"slurmic {chosen.name}",
+        args=rest,
         config=(tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes),
     )
+    if words is not None:
+        command.words = words
     with shown_progress():
         exit_code: int = command.run()
     return exit_code
