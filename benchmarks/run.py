@@ -31,6 +31,7 @@ BENCHMARKS = {
     "packing": "a submission's work: unchanged, edited, first; memory; against number of files",
     "repeated": "the thousandth snapshot of one tree against the tenth",
     "disk": "bytes and inodes against number of jobs",
+    "submission": "submitting arrays: each task, and submitit's own share",
     "latency": "a filesystem on which every operation takes a millisecond",
     "gc": "a dry run over many blobs and trees, against listing them",
     "startup": "imports and commands, against an empty start and submitit",

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import copy
 import os
-import re
-from dataclasses import dataclass, field, make_dataclass
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from dataclasses import dataclass, field
+from typing import Annotated
 
 import tyro
 
@@ -16,30 +15,11 @@ from slurmic.snapshot.references import FoundSnapshot
 from slurmic.submit import run_again, travels_by_value, what_ran
 from slurmic_store import StoreError
 
+from .configfields import ConfigChanges
 from .console import number, say, warn
 from .exits import DONE
 from .references import Reference, find_snapshot
 from .submit import said_by_us
-
-
-def _changes() -> type[Any]:
-    """A dataclass with the fields of SlurmConfig, each of which may be None for "as it was"."""
-    entry = re.compile(r"^ {8}(\w+): (.*?)(?=^ {8}\w+: |^ {4}\w|\Z)", re.MULTILINE | re.DOTALL)
-    help_texts = dict(entry.findall(SlurmConfig.__doc__ or ""))
-    members: list[Any] = []
-    for name, kind in get_type_hints(SlurmConfig).items():
-        text = " ".join(help_texts.get(name, "").split())
-        argument: Any = Annotated[kind | None, tyro.conf.arg(help=text)]
-        members.append((name, argument, field(default=None)))
-    made = make_dataclass("Changes", members)
-    made.__doc__ = "What is changed of the job's configuration; the rest stays as it was."
-    return made
-
-
-if TYPE_CHECKING:
-    Changes = SlurmConfig
-else:
-    Changes = _changes()
 
 
 @dataclass
@@ -58,8 +38,8 @@ class Rerun:
     store: Annotated[str, tyro.conf.arg(metavar="DIR")] = ""
     """the store; by default where a submission would put it"""
 
-    changes: Annotated[Changes, tyro.conf.arg(name="configuration")] = field(
-        default_factory=Changes
+    changes: Annotated[ConfigChanges, tyro.conf.arg(name="configuration")] = field(
+        default_factory=ConfigChanges
     )
     """what is changed of the job's configuration"""
 

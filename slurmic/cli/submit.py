@@ -15,6 +15,7 @@ from slurmic.config import SlurmConfig
 from slurmic.errors import ConfigError, SlurmicWarning
 from slurmic.submit import ArraySpec, CommandJob, Settings, submit_command
 
+from .configfields import CommandConfig
 from .console import number, one_line, say, warn
 from .exits import DONE, FAILED, USAGE
 
@@ -42,8 +43,8 @@ class Submit:
     """start only after other jobs: ok:1234 if they end well, notok:1234 if they fail, any:1234_7
     however they end; may be repeated, and all must hold"""
 
-    config: Annotated[SlurmConfig, tyro.conf.arg(name="configuration")] = field(
-        default_factory=lambda: SlurmConfig(mode="slurm", pack_code=True)
+    config: Annotated[CommandConfig, tyro.conf.arg(name="configuration")] = field(
+        default_factory=CommandConfig
     )
     """the configuration"""
 
