@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 _SILENT_SECONDS = 1.0
+_EVERY_SECONDS = 0.1
 
 
 @contextmanager
@@ -31,6 +32,41 @@ def shown_progress() -> Iterator[None]:
             yield
     finally:
         line.remove()
+
+
+class ProgressBar:
+    """How far a loop of ours is, shown in the same way; a context manager.
+
+    Args:
+        what: what is done, as in "submitting tasks".
+        total: how many of them.
+    """
+
+    def __init__(self, what: str, total: int) -> None:
+        self._what = what
+        self._total = total
+        self._done = 0
+        self._line = _Line() if sys.stderr.isatty() else None
+        self._next = 0.0
+
+    def __enter__(self) -> ProgressBar:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._line is not None:
+            self._line.remove()
+
+    def step(self, count: int = 1) -> None:
+        """So many more are done."""
+        self.at(self._done + count)
+
+    def at(self, done: int) -> None:
+        """So many are done in all."""
+        self._done = done
+        if self._line is None or (now := time.monotonic()) < self._next:
+            return
+        self._next = now + _EVERY_SECONDS
+        self._line(self._what, done, self._total)
 
 
 class _Line:

@@ -18,11 +18,11 @@ from submitit.core.utils import CommandFunction, FailedJobError, JobPaths
 from slurmic.errors import ConfigError
 from slurmic.job import FrozenCode
 from slurmic.job.command import command_line
+from slurmic.progress import ProgressBar
 
 from .executors import build_executor, recorded
 from .freezing import pack_for, record_job_ids, withdraw
 from .limits import refusal
-from .progress import ProgressBar
 from .settings import Settings
 from .slurmexecutor import FrozenSlurmExecutor
 

@@ -15,8 +15,9 @@ from typing import Any
 import submitit
 from submitit.core.utils import UncompletedJobError
 
+from slurmic.progress import ProgressBar
+
 from .jobs import SubmittedJob
-from .progress import ProgressBar
 
 _POLL_SECONDS = 1.0
 

@@ -12,9 +12,9 @@ import submitit
 from slurmic.job import FrozenCall, FrozenCode
 from slurmic.job.calls import Call
 from slurmic.job.delayed import DelayedSubmission
+from slurmic.progress import ProgressBar
 
 from .executors import build_executor
-from .progress import ProgressBar
 from .settings import Settings
 
 Job = submitit.Job[Any]

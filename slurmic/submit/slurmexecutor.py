@@ -26,11 +26,11 @@ from slurmic.errors import SlurmicError, SubmissionError
 from slurmic.job import FrozenCall, FrozenCode, job_command
 from slurmic.job.calls import Call, calls_path, write_calls
 from slurmic.job.delayed import UNLIMITED_MIN, DelayedSubmission
+from slurmic.progress import ProgressBar
 
 from .client import run
 from .jobs import SubmittedJob
 from .limits import Part, longest_array, refusal, split
-from .progress import ProgressBar
 
 NOTE = "# slurmic: "
 """How the line of a script begins that says how it was submitted, in JSON."""

@@ -130,7 +130,7 @@ def test_failures_of_local_jobs_say_where_to_look(config: SlurmConfig, tmp_path:
 
 BAR = """
 import sys, time
-from slurmic.submit.progress import ProgressBar
+from slurmic.progress import ProgressBar
 
 with ProgressBar("tasks of a sweep", 3) as bar:
     bar.step()
