@@ -5,8 +5,9 @@
 - the id of a Slurm job that runs from it: ``1234``, ``1234_7``;
 - the name of its pin;
 - the name of its tree, or its beginning, at least six digits;
-- its code folder or its output folder, or any path in one: also one that was moved or copied
-  elsewhere with the record beside it, and one that is gone.
+- its code folder or its output folder, any path in one, or a folder with only one output folder
+  in it: also one that was moved or copied elsewhere with the record beside it, and one that is
+  gone.
 
 What could be several of these is the first that fits, in this order; a text with a slash in it is a
 path and nothing else. An id, a job, a pin or a tree must mean one snapshot (several of one tree
@@ -245,7 +246,28 @@ def _upwards(
                     f"'{record.id}' ('{shown(os.path.basename(code))}') is the newest"
                 )
             return _found(reference, record, "folder", catalogue, *notes, folder=code)
-    return None
+    return _only_one_below(reference, path, folders, catalogue)
+
+
+def _only_one_below(
+    reference: str, path: bytes, folders: dict[str, bytes], catalogue: _Catalogue
+) -> FoundSnapshot | None:
+    """The newest of the only output folder below a path: output_path is not what is configured,
+    but a folder in that (``runs/a/slurm``). A source tree is none: it may mean the working tree.
+    """
+    below = [
+        record
+        for record in catalogue.records
+        if folders.get(record.id, b"").startswith(path + b"/")
+    ]
+    outputs = {os.path.dirname(folders[record.id]) for record in below}
+    if len(outputs) != 1 or any(
+        os.fsencode(str(record.info.get("code_root", ""))) == path for record in below
+    ):
+        return None
+    note = f"'{shown(path)}' is taken for the only output folder in it, '{shown(outputs.pop())}'"
+    newest = _newest(below)
+    return _found(reference, newest, "folder", catalogue, note, folder=folders[newest.id])
 
 
 def _and_above(path: bytes) -> Iterator[bytes]:

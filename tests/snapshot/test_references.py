@@ -198,8 +198,21 @@ def test_a_named_folder_claims_nothing_around_it(scene: Scene) -> None:
         scene.find("home/something/else")
 
 
+def test_the_folder_above_the_only_output_folder(scene: Scene) -> None:
+    """``output_parent_path="runs/a"`` makes runs/a/slurm, and people remember runs/a."""
+    scene.take("runs/a/slurm")
+    second = scene.take("runs/a/slurm")
+    found = scene.find("runs/a")
+    assert found.record == second
+    assert "only output folder in it" in found.notes[0] and "runs/a/slurm'" in found.notes[0]
+    scene.take("runs/a/more/slurm")
+    with pytest.raises(UnknownSnapshotError, match="has to do with"):
+        scene.find("runs/a")
+
+
 def test_what_is_unknown_gets_what_has_to_do_with_it(scene: Scene) -> None:
     record = scene.take("runs/1/out")
+    scene.take("runs/2/out")
     for path in ("./project", "./runs"):
         with pytest.raises(UnknownSnapshotError, match="has to do with") as caught:
             scene.find(path)
