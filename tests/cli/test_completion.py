@@ -63,7 +63,7 @@ def test_bash(tmp_path: Path, world: Any, run: Any) -> None:
     run("pin", world.id, "--name", "paper")
     other = run("pin", world.id)
     assert other.returncode == 0
-    assert _bash(tmp_path, "slurmic", "s") == ["show", "snapshot"]
+    assert _bash(tmp_path, "slurmic", "s") == ["show", "snapshot", "submit"]
     assert set(COMMANDS) < set(_bash(tmp_path, "slurmic", ""))
     assert _bash(tmp_path, "slurmic", "gc", "--o") == ["--older-than"]
     assert _bash(tmp_path, "slurmic", "show", "47") == ["4711"]
@@ -122,7 +122,7 @@ def test_fish(tmp_path: Path, world: Any) -> None:
         )
         return [found.split("\t")[0] for found in done.stdout.splitlines()]
 
-    assert set(complete("slurmic s")) == {"show", "snapshot"}
+    assert set(complete("slurmic s")) == {"show", "snapshot", "submit"}
     assert "4711" in complete("slurmic show 47")
     assert complete("slurmic gc --old") == ["--older-than"]
     assert sorted(complete("slurmic diff --color a")) == ["always", "auto"]
