@@ -160,7 +160,7 @@ class Cluster:
         Raises:
             StartError: a daemon ended or did not answer in time; names it, with the end of its log.
         """
-        for folder in ("munge", "state", "run", "log", "spool"):
+        for folder in ("munge", "state", "run", "log", "spool", "tmp"):
             (self.root / folder).mkdir()
         for node in NODES:
             (self.root / "spool" / node).mkdir()
@@ -210,7 +210,9 @@ class Cluster:
         """A MariaDB without accounts, on a socket that only this cluster's folder leads to."""
         data = self.root / "database"
         # No fsync, no binary log: the data lives as long as the test session.
-        common = ["--no-defaults", f"--datadir={data}", "--user=root"]
+        # A temporary folder of its own: temporary tables are named after the process, and those of
+        # two clusters, each with process ids of its own, would be the same.
+        common = ["--no-defaults", f"--datadir={data}", "--user=root", f"--tmpdir={self.root}/tmp"]
         installed = subprocess.run(
             ["mariadb-install-db", *common, "--skip-test-db", "--skip-name-resolve"],
             env=self.environment,
