@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from dataclasses import MISSING, dataclass, field, fields, make_dataclass
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
@@ -10,7 +11,7 @@ import tyro
 
 from slurmic.config import NO_LIMIT, SlurmConfig
 
-_ENTRY = re.compile(r"^ {8}(\w+): (.*?)(?=^ {8}\w+: |^ {4}\w|\Z)", re.MULTILINE | re.DOTALL)
+_ENTRY = re.compile(r"^ {4}(\w+): (.*?)(?=^ {4}\w+: |^\w|\Z)", re.MULTILINE | re.DOTALL)
 _GIVEN: dict[str, Any] = {"mode": "slurm", "pack_code": True}
 
 
@@ -43,7 +44,8 @@ def _changes() -> type[Any]:
 
 
 def _help_texts() -> dict[str, str]:
-    found = dict(_ENTRY.findall(SlurmConfig.__doc__ or ""))
+    # Cleaned: Python 3.13 has taken the indentation away already, those before have not.
+    found = dict(_ENTRY.findall(inspect.cleandoc(SlurmConfig.__doc__ or "")))
     return {each.name: " ".join(found[each.name].split()) for each in fields(SlurmConfig)}
 
 
