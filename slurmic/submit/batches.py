@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from contextvars import Token
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from slurmic.errors import ConfigError
 
-from .dispatch import Request, submit_requests
 from .joblist import JobList
 from .pending import OPEN_BATCH, PendingJob
+
+if TYPE_CHECKING:
+    from .dispatch import Request
 
 
 class batch:  # noqa: N801  (used like a function: with slurmic.batch(): ...)
@@ -80,6 +82,8 @@ class batch:  # noqa: N801  (used like a function: with slurmic.batch(): ...)
         OPEN_BATCH.reset(self._token)
         try:
             if kind is None and self._requests:
+                from .dispatch import submit_requests  # imports all that packing needs
+
                 for jobs, real in zip(self._pending, submit_requests(self._requests), strict=True):
                     for job, submitted in zip(jobs, real, strict=True):
                         job.become(submitted)
