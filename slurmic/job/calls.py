@@ -21,10 +21,13 @@ import pickle
 import struct
 import time
 import uuid
+from collections import ChainMap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any, BinaryIO
+from types import CodeType
+from typing import Any, BinaryIO, ClassVar
 
 from slurmic.errors import SlurmicError
 from slurmic.job.frozen_code import FrozenCode
@@ -32,6 +35,7 @@ from slurmic.job.frozen_code import FrozenCode
 MAGIC = b"slurmic calls 1\n"
 _TAIL = struct.Struct("<QQ")
 _WAIT_SECONDS = 60
+_NO_FILE_NAME = "<dynamic-code>"
 
 Call = tuple[Callable[..., Any], Sequence[Any], Mapping[str, Any]]
 
@@ -61,10 +65,8 @@ class CallPickler:
     """Pickles calls of one function: the function once, then the arguments of each call."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
-        import cloudpickle  # type: ignore[import-untyped]
-
         self._stream = io.BytesIO()
-        self._pickler = cloudpickle.Pickler(self._stream, protocol=pickle.HIGHEST_PROTOCOL)
+        self._pickler = _pickler_class()(self._stream, protocol=pickle.HIGHEST_PROTOCOL)
         self._pickler.dump(function)
         self.function = self._stream.getvalue()
         self._memo = self._pickler.memo.copy()
@@ -81,6 +83,32 @@ class CallPickler:
         self._stream.truncate()
         self._pickler.dump((tuple(args), dict(kwargs)))
         return self._stream.getvalue()
+
+
+@cache
+def _pickler_class() -> Any:
+    """cloudpickle's pickler, but code still names its file.
+
+    From 3.1.3 on, cloudpickle puts a placeholder there; a traceback would have neither the file nor
+    the lines of it. Earlier ones keep the name.
+    """
+    import cloudpickle  # type: ignore[import-untyped]
+
+    reduce_code = cloudpickle.Pickler.dispatch_table[CodeType]
+
+    def reduce_with_file_name(code: CodeType) -> Any:
+        make, arguments = reduce_code(code)
+        return make, tuple(
+            code.co_filename if argument == _NO_FILE_NAME else argument for argument in arguments
+        )
+
+    class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+        # Looked up when a pickler is made; set on an instance it would be of no effect.
+        dispatch_table: ClassVar[Any] = ChainMap(
+            {CodeType: reduce_with_file_name}, cloudpickle.Pickler.dispatch_table
+        )
+
+    return Pickler
 
 
 def write_calls(

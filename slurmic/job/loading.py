@@ -6,8 +6,8 @@ among its globals and as the file of its code. ``Path(__file__).parent / "config
 the live tree, and a traceback would show lines of a file edited since. So both are mapped to the
 code folder while loading, where the file is there.
 
-It rests on two private functions of cloudpickle (3.0 to 3.1), by name. If they are gone, or take
-other arguments, the function is loaded as it was sent.
+It rests on two private functions of cloudpickle (there from 3.0 to 3.1.3), by name. If they are
+gone, or take other arguments, the function is loaded as it was sent.
 
 Limit: other globals are values. ``HERE = Path(__file__).parent`` at the head of a script is a live
 path, because the data that it leads to may be there only.
