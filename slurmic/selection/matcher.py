@@ -16,11 +16,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Final, NamedTuple
 
 from .ignorefile import pattern_lines
 from .patterns import ANY_DEPTH, ANY_NAME, IgnoreRule, NamePattern, Route, parse_rule
+
+#: So many ignore files stay ready for use from one selection to the next.
+FILES_AT_MOST: Final = 256
 
 
 class _Filter(NamedTuple):
@@ -210,7 +213,7 @@ class Level:
         Args:
             fold: match without regard to case (git's ``core.ignoreCase``).
         """
-        return _Scope((), 0, fold).level(())
+        return _top(fold)
 
     def with_file(self, content: bytes, source: bytes) -> Level:
         """The level of the same directory when one more ignore file applies from here down.
@@ -219,23 +222,7 @@ class Level:
             content: of the file; it takes precedence over all files so far.
             source: how to name it (see :class:`IgnoreRule`).
         """
-        scope = self._scope
-        rules = [
-            parse_rule(text, source=source, line=line, rank=rank, fold=scope.fold)
-            for rank, (line, text) in enumerate(pattern_lines(content), scope.next_rank)
-        ]
-        by_name: list[tuple[IgnoreRule, NamePattern]] = []
-        positions = list(self._positions)
-        for rule in rules:
-            for route in rule.routes:
-                if len(route) == 2 and route[0] is ANY_DEPTH and route[1] is not ANY_DEPTH:
-                    by_name.append((rule, route[1]))
-                else:
-                    positions.extend(_reachable(_Routed(rule, route), 0))
-        blocks = scope.blocks
-        if by_name:
-            blocks = (*blocks, _NameRules(by_name, blocks[-1] if blocks else None))
-        return _Scope(blocks, scope.next_rank + len(rules), scope.fold).level(tuple(positions))
+        return _with_file(self, content, source)
 
     def kept_files(self, names: list[bytes]) -> list[bytes]:
         """Those of `names`, files or links in this directory, that are not ignored.
@@ -357,3 +344,30 @@ class Level:
     def _default(self) -> Level:
         """The level of directories that advance nothing: most of them."""
         return self if self._lasting == self._positions else self._scope.level(self._lasting)
+
+
+# A process that submits again and again, or plans a sweep, meets the same files each time.
+@lru_cache(2)
+def _top(fold: bool) -> Level:
+    return _Scope((), 0, fold).level(())
+
+
+@lru_cache(FILES_AT_MOST)
+def _with_file(level: Level, content: bytes, source: bytes) -> Level:
+    scope = level._scope
+    rules = [
+        parse_rule(text, source=source, line=line, rank=rank, fold=scope.fold)
+        for rank, (line, text) in enumerate(pattern_lines(content), scope.next_rank)
+    ]
+    by_name: list[tuple[IgnoreRule, NamePattern]] = []
+    positions = list(level._positions)
+    for rule in rules:
+        for route in rule.routes:
+            if len(route) == 2 and route[0] is ANY_DEPTH and route[1] is not ANY_DEPTH:
+                by_name.append((rule, route[1]))
+            else:
+                positions.extend(_reachable(_Routed(rule, route), 0))
+    blocks = scope.blocks
+    if by_name:
+        blocks = (*blocks, _NameRules(by_name, blocks[-1] if blocks else None))
+    return _Scope(blocks, scope.next_rank + len(rules), scope.fold).level(tuple(positions))

@@ -5,10 +5,10 @@ that settles it; what no suffix takes in directories that are not ignored is col
 in batches. Below an ignored directory only the suffix counts, no .gitignore is read, and if there
 is no suffix to look for it is not entered at all.
 
-Listing the directories takes most of the time, so what is done for each file must be next to
-nothing. In all directories of a *zone* git's verdict on a name is the same; a zone remembers names
-that are packed, and a directory without subfolders, all of whose names are remembered, is done
-after a single comparison of sets.
+Listing the directories takes most of the time (module `listings`), so what is done for each file
+must be next to nothing. In all directories of a *zone* git's verdict on a name is the same; a zone
+remembers names that are packed, and a directory without subfolders, all of whose names are
+remembered, is done after a single comparison of sets.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from .boundaries import (
     mark_of,
 )
 from .discovery import GITIGNORE, with_ignore_file
+from .listings import Listings
 from .matcher import Level
 from .rules import SelectionRules
 from .secretnames import SECRET_ENDINGS, SECRET_NAMES
@@ -84,18 +85,16 @@ class _Zone:
     Attributes:
         level: what is ignored in them; None for those below an ignored directory, where only the
             suffixes count.
-        directories: those yet to be listed, with a slash at the end.
         packed: names of files that are packed; not all of them.
         folders: the zones that folders of these names are in; not all of them.
         names, paths: files and links yet to be decided.
         batch: how many of them are waited for.
     """
 
-    __slots__ = ("batch", "directories", "folders", "level", "names", "packed", "paths")
+    __slots__ = ("batch", "folders", "level", "names", "packed", "paths")
 
     def __init__(self, level: Level | None) -> None:
         self.level = level
-        self.directories: list[bytes] = []
         self.packed: set[bytes] = set()
         self.folders: dict[bytes, _Zone] = {}
         self.names: list[bytes] = []
@@ -155,38 +154,28 @@ class _Walk:
         self._literal_folders = rules.literal_folders
         self._literal_names = frozenset(map(os.path.basename, rules.literal_folders))
         self._zones: dict[Level | None, _Zone] = {}
-        #: Zones with directories to be listed.
-        self._queue: list[_Zone] = []
+        self._listings: Listings[_Zone] = Listings(root)
 
     def run(self, level: Level | None) -> Walked:
         """Walk the tree, `level` being that of its root."""
-        walked = self._walked
-        base, paths, scandir = self._base, walked.paths, os.scandir
-        top = self._zone(level)
-        top.directories.append(b"")
-        self._queue.append(top)
+        paths = self._walked.paths
         if level is None:
             self._doubt([b""])
-        while self._queue:
-            zone = self._queue.pop()
-            directories, packed = zone.directories, zone.packed
-            while directories:
-                directory = directories.pop()
-                try:
-                    # Exhausting it closes it.
-                    entries = list(scandir(base + directory))
-                except OSError as error:
-                    self._unlisted(directory, error)
+        with self._listings as listings:
+            listings.pending.append((self._zone(level), b""))
+            for zone, directory, listing in listings:
+                if isinstance(listing, OSError):
+                    self._unlisted(directory, listing)
                     continue
-                names = [entry.name for entry in entries if entry.is_file(follow_symlinks=False)]
-                if len(names) == len(entries) and packed.issuperset(names):
+                names, folders, links = listing
+                if not folders and not links and zone.packed.issuperset(names):
                     paths += [directory + name for name in names]
                 else:
-                    self._look_closer(zone, directory, entries, names)
+                    self._look_closer(zone, directory, names, folders, links)
         for zone in self._zones.values():
             self._decide(zone)
-        walked.paths.sort()
-        return walked
+        paths.sort()
+        return self._walked
 
     def _zone(self, level: Level | None) -> _Zone:
         zone = self._zones.get(level)
@@ -214,19 +203,12 @@ class _Walk:
         self,
         zone: _Zone,
         directory: bytes,
-        entries: list[os.DirEntry[bytes]],
         names: list[bytes],
+        folders: list[bytes],
+        links: list[bytes],
     ) -> None:
-        """Do all that there is to do about a directory; `names` are its regular files."""
+        """Do all that there is to do about a directory."""
         walked = self._walked
-        folders: list[bytes] = []
-        links: list[bytes] = []
-        if len(names) < len(entries):
-            folders = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
-            if len(names) + len(folders) < len(entries):
-                links = [entry.name for entry in entries if entry.is_symlink()]
-                links = [name for name in links if name != GIT_DIRECTORY]
-
         noted = _NOTED.intersection(names)
         if noted and directory and mark_of(self._base + directory, noted):
             return
@@ -245,6 +227,7 @@ class _Walk:
             if ENVIRONMENT_MARKER in noted:
                 walked.environments.append(directory[:-1])
             walked.suspects += [directory + name for name in noted if name in SECRET_NAMES]
+        links = [name for name in links if name != GIT_DIRECTORY]
         if names or links:
             walked.links += [directory + name for name in links]
             self._take(zone, directory, names, links, noted)
@@ -334,6 +317,7 @@ class _Walk:
 
     def _descend(self, zone: _Zone, directory: bytes, folders: list[bytes]) -> None:
         """Enter the folders of one directory that can contribute."""
+        pending = self._listings.pending
         new = [name for name in folders if name not in zone.folders]
         children = self._learn_folders(zone, directory, new) if new else zone.folders
         for name in folders:
@@ -344,9 +328,7 @@ class _Walk:
                 self._walked.ignored.append(directory + name)
                 self._doubt([directory + name])
             if child.level is not None or self._adds_back:
-                if not child.directories:
-                    self._queue.append(child)
-                child.directories.append(directory + name + b"/")
+                pending.append((child, directory + name + b"/"))
 
     def _learn_folders(
         self, zone: _Zone, directory: bytes, names: list[bytes]

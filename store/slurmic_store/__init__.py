@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from .gc import GRACE, GcPlan, GcStats, plan_gc
     from .liveness import is_superseded
     from .manifest import Tree, TreeEntry, decode_tree
+    from .pace import THREADS, Pace, threaded_map
     from .placing import LinkMode
     from .progress import Listener, followed, reporting
     from .records import (
@@ -74,6 +75,7 @@ if TYPE_CHECKING:
 __all__ = [
     "GRACE",
     "REFRESH_AFTER",
+    "THREADS",
     "AnchorState",
     "ArchiveLimits",
     "BuiltFolder",
@@ -87,6 +89,7 @@ __all__ = [
     "LinkMode",
     "LinkModeError",
     "Listener",
+    "Pace",
     "RepairReport",
     "Repaired",
     "Snapshot",
@@ -131,6 +134,7 @@ __all__ = [
     "shown",
     "snapshot_ids",
     "take_snapshot",
+    "threaded_map",
     "try_folders",
     "unpin",
     "verify_code_folder",
@@ -155,6 +159,7 @@ __getattr__ = lazy_names(
         ".gc": "GRACE GcPlan GcStats plan_gc",
         ".liveness": "is_superseded",
         ".manifest": "Tree TreeEntry decode_tree",
+        ".pace": "THREADS Pace threaded_map",
         ".placing": "LinkMode",
         ".progress": "Listener followed reporting",
         ".records": (
