@@ -107,6 +107,13 @@ class SelectionRules:
                 return entry
         return None
 
+    def takes_by_suffix(self, root: bytes, path: bytes) -> bool:
+        """Whether the suffix test takes the file at `path`, relative to `root` (absolute)."""
+        if self.include is None:
+            return self.matching_suffix(os.path.basename(path)) is not None
+        text_root = os.fsdecode(root)
+        return bool(self.include(os.path.join(text_root, os.fsdecode(path)), text_root))
+
     def excluding_entry(self, directory: bytes) -> str | None:
         """The entry of `exclude_folders` that names `directory` (relative), or None.
 

@@ -1,38 +1,67 @@
-"""Names that files with secrets usually have."""
+"""Files that probably hold secrets: told by their names, and keys by their content as well."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from typing import Final
 
-SECRET_NAMES: Final = frozenset(
-    {
-        b".boto",
-        b".env",
-        b".env.development",
-        b".env.local",
-        b".env.production",
-        b".env.staging",
-        b".git-credentials",
-        b".htpasswd",
-        b".netrc",
-        b".pgpass",
-        b".pypirc",
-        b".s3cfg",
-        b".vault-token",
-        b"credentials",
-        b"credentials.json",
-        b"id_dsa",
-        b"id_ecdsa",
-        b"id_ed25519",
-        b"id_rsa",
-        b"kaggle.json",
-        b"secrets.json",
-        b"secrets.toml",
-        b"secrets.yaml",
-        b"secrets.yml",
-        b"service-account.json",
-        b"service_account.json",
-    }
+# Whole names, in lower case. Examples and templates are not meant, nor is source code that
+# handles secrets (credentials.py).
+_NAMES: Final = rb"""
+    # variables of an environment
+    \.env (?: \. (?! (?:.*\.)? (?:example|sample|template|dist|tpl|defaults?) $ ) .+ )?
+  | \.envrc
+  | (?! (?:example|sample|template)\. ) .+ \.env
+
+    # what tools keep their passwords and tokens in
+  | [._]netrc | \.npmrc | \.pypirc | \.pgpass | \.my\.cnf | \.boto | \.s3cfg | \.dockercfg
+  | \.git-credentials | \.htpasswd | \.vault[-_](?:token|pass(?:word)?) (?:\.txt)?
+  | kaggle\.json | (?:.+\.)? kubeconfig (?:\.ya?ml)? | .+ \.tfstate (?:\.backup)?
+
+    # "credentials", "secrets" and accounts, where they are data
+  | (?:.*[-_.])? credentials? (?: \.(?:json|ya?ml|toml|ini|cfg|csv|txt) )?
+  | \.?secrets? \.(?:json|ya?ml|toml|ini|cfg|txt)
+  | client[-_]secrets? .* \.json
+  | (?:.*[-_.])? service[-_]account .* \.json
+
+    # private keys, and what holds them
+  | id_(?:rsa|dsa|ecdsa|ed25519) (?:[-_][\w-]+)? (?:\.(?:old|bak|backup|orig))?
+  | .+ \.(?:pem|key|ppk|p8|p12|pfx|jks|keystore|kdbx)
+"""
+
+# The usual endings of a source tree, none of which a pattern ends with: most names need no more.
+_HARMLESS: Final = frozenset(
+    b".py .pyi .pyc .ipynb .sh .md .rst .html .css .js .jsx .ts .tsx .c .h .cc .cpp .cu .rs .go "
+    b".java .r .jl .so .png .jpg .jpeg .gif .svg .pdf .gz .zip .npy .npz .pt .log".split()
 )
-#: Ends of names. Looked for in files that no suffix of code takes.
-SECRET_ENDINGS: Final = frozenset({b".env", b".jks", b".key", b".p12", b".pem", b".pfx"})
+
+_KEY_ENDINGS: Final = (b".pem", b".key")
+
+_is_secret_name: Final = re.compile(_NAMES, re.VERBOSE | re.IGNORECASE | re.DOTALL).fullmatch
+
+
+def secret_names(names: Iterable[bytes]) -> list[bytes]:
+    """Those of `names`, of files and without their folders, that secrets usually have."""
+    return [
+        name
+        for name in names
+        if name[name.rfind(b".") :] not in _HARMLESS and _is_secret_name(name)
+    ]
+
+
+def may_be_public(path: bytes) -> bool:
+    """Whether only the content of the file tells a secret from what is none."""
+    return path.lower().endswith(_KEY_ENDINGS)
+
+
+def is_public(content: bytes) -> bool:
+    """Whether what seems to be a key by its name is none: certificates and public keys.
+
+    Args:
+        content: of the file, at least its first megabyte.
+    """
+    # Keynote's presentations are called .key as well, and are ZIP files.
+    return content.startswith(b"PK\x03\x04") or (
+        b"-----BEGIN " in content and b"PRIVATE KEY" not in content
+    )

@@ -17,6 +17,7 @@ from .discovery import RootLevel, SourceTree, root_level
 from .display import shown
 from .gitindex import GitProblem, GitQuery
 from .rules import SelectionRules
+from .secretnames import secret_names
 from .walk import Walked, walk
 from .warnings import (
     SelectionWarning,
@@ -117,7 +118,7 @@ def select(
         mode="gitignore" if tree.discovering else "suffix",
         paths=walked.paths,
         symlinks=frozenset(symlinks),
-        warnings=tuple(_warnings(path, walked, symlinks, above, problem, warn_added)),
+        warnings=tuple(_warnings(path, walked, symlinks, above, problem, rules, warn_added)),
         rules=rules,
     )
 
@@ -166,6 +167,8 @@ def _add_tracked(
             if stat.S_ISLNK(mode):
                 walked.links.append(path)
     if added:
+        secret = set(secret_names(map(os.path.basename, added)))
+        walked.suspects += [path for path in added if os.path.basename(path) in secret]
         walked.paths.extend(added)
         walked.paths.sort()
 
@@ -200,6 +203,7 @@ def _warnings(
     symlinks: Sequence[bytes],
     above: RootLevel,
     problem: GitProblem | None,
+    rules: SelectionRules,
     warn_added: int,
 ) -> Iterator[SelectionWarning]:
     if above.ignoring is not None:
@@ -213,7 +217,7 @@ def _warnings(
         )
     yield from folder_warnings(walked.paths, walked.environments, walked.ignored, warn_added)
     yield from link_warnings(root, walked.paths, symlinks)
-    yield from secret_warnings(_selected(walked.suspects, walked.paths))
+    yield from secret_warnings(root, sorted(walked.suspects), rules)
     yield from unreadable_warnings(
         sorted(walked.unreadable, key=lambda item: item[0]),
         [*above.unreadable, *sorted(walked.unreadable_rules)],

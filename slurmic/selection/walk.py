@@ -14,7 +14,7 @@ remembered, is done after a single comparison of sets.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -31,7 +31,7 @@ from .discovery import GITIGNORE, with_ignore_file
 from .listings import Listings
 from .matcher import Level
 from .rules import SelectionRules
-from .secretnames import SECRET_ENDINGS, SECRET_NAMES
+from .secretnames import secret_names
 
 ENVIRONMENT_MARKER: Final = b"pyvenv.cfg"
 
@@ -47,7 +47,7 @@ REMEMBERED_AT_MOST: Final = 1000
 DOUBTFUL_AT_MOST: Final = 10_000
 
 # Names that mean something to the walk itself; never remembered.
-_NOTED: Final = frozenset({GITIGNORE, GIT_DIRECTORY, ENVIRONMENT_MARKER, *MARKERS, *SECRET_NAMES})
+_NOTED: Final = frozenset({GITIGNORE, GIT_DIRECTORY, ENVIRONMENT_MARKER, *MARKERS})
 
 
 _NONE: Final[Mapping[bytes, bytes]] = {}
@@ -60,7 +60,7 @@ class Walked:
     Attributes:
         paths: selected files and links, sorted by their bytes.
         links: links that were come by, selected or not.
-        suspects: files that look like secrets by their names, selected or not.
+        suspects: selected files that look like secrets by their names.
         ignored: directories that are ignored, the topmost ones only.
         doubtful: where files may have been left out that are in git's index: ignored files and
             directories, and directories that could not be listed. b"" means everywhere.
@@ -226,7 +226,6 @@ class _Walk:
                 names.remove(GIT_DIRECTORY)
             if ENVIRONMENT_MARKER in noted:
                 walked.environments.append(directory[:-1])
-            walked.suspects += [directory + name for name in noted if name in SECRET_NAMES]
         links = [name for name in links if name != GIT_DIRECTORY]
         if names or links:
             walked.links += [directory + name for name in links]
@@ -273,14 +272,17 @@ class _Walk:
         taken = [name for name in names if name.endswith(endings)]
         rest = names
         if taken:
+            secret = self._suspect(directory, taken)
             if len(zone.packed) < self._remembered_at_most:
                 zone.packed.update(taken)
                 zone.packed -= noted
+                zone.packed.difference_update(secret)
             rest = []
             if len(taken) < len(names):
                 rest = [name for name in names if not name.endswith(endings)]
         if matches is not None:
             further = {name for name in rest if matches(directory, name)}
+            self._suspect(directory, further)
             taken += further
             rest = [name for name in rest if name not in further]
         elif zone.packed.issuperset(rest):
@@ -293,6 +295,12 @@ class _Walk:
             if len(zone.names) >= zone.batch:
                 zone.batch = min(2 * zone.batch, BATCH_AT_MOST)
                 self._decide(zone)
+
+    def _suspect(self, directory: bytes, taken: Iterable[bytes]) -> list[bytes]:
+        """Note those of the names `taken` that look like secrets; which."""
+        secret = secret_names(taken)
+        self._walked.suspects += [directory + name for name in secret]
+        return secret
 
     def _decide(self, zone: _Zone) -> None:
         """Ask what git says of the files that no suffix takes, and remember it."""
@@ -307,12 +315,13 @@ class _Walk:
             discovered = [path for name, path in verdicts if name in kept]
             self._doubt([path for name, path in verdicts if name not in kept])
         walked.paths += discovered
-        secret = [path for path in discovered if path[-4:] in SECRET_ENDINGS]
-        walked.suspects += secret
+        secret = set(secret_names(kept))
+        if secret:
+            walked.suspects += [path for path in discovered if os.path.basename(path) in secret]
         if len(zone.packed) < self._remembered_at_most:
             zone.packed |= kept
             zone.packed -= _NOTED
-            zone.packed.difference_update(map(os.path.basename, secret))
+            zone.packed -= secret
         zone.names, zone.paths = [], []
 
     def _descend(self, zone: _Zone, directory: bytes, folders: list[bytes]) -> None:

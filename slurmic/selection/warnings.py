@@ -6,9 +6,16 @@ import os
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from .display import counted, shown, shown_list
+from .ignorefile import read_head
+from .rules import SelectionRules
+from .secretnames import is_public, may_be_public
+
+#: So many files that look like keys are looked into, at most, and so far.
+READ_AT_MOST: Final = 100
+HEAD: Final = 1 << 20
 
 WarningKind = Literal[
     "virtual_environment",
@@ -154,15 +161,41 @@ def link_warnings(
         )
 
 
-def secret_warnings(secrets: Sequence[bytes]) -> Iterator[SelectionWarning]:
-    """Warn of files whose names say that they hold secrets."""
-    if secrets:
-        yield SelectionWarning(
-            "secret",
-            f"{counted(len(secrets), 'file')} that may hold secrets: {shown_list(secrets)}",
-            "keep them out with .gitignore, or in a folder that exclude_code_folders names",
-            tuple(secrets),
-        )
+def secret_warnings(
+    root: bytes, suspects: Sequence[bytes], rules: SelectionRules
+) -> Iterator[SelectionWarning]:
+    """Warn of files whose names say that they hold secrets.
+
+    Certificates and public keys do not; of very many files all are believed to.
+
+    Args:
+        root: absolute.
+        suspects: selected files with such names, sorted.
+        rules: that they were selected by.
+    """
+    secrets = list(suspects)
+    if len(secrets) <= READ_AT_MOST:
+        secrets = [path for path in secrets if not _is_public(os.path.join(root, path))]
+    if not secrets:
+        return
+    by_suffix = [path for path in secrets if rules.takes_by_suffix(root, path)]
+    hint = "add them to .gitignore (and `git rm --cached` what git tracks), or move them into a"
+    if by_suffix:
+        hint = "move them out of code_root, or into a"
+    hint += " folder that exclude_code_folders names"
+    if by_suffix:
+        which = "them" if len(by_suffix) == len(secrets) else shown_list(by_suffix)
+        hint += f"; .gitignore does not keep {which} out, because of code_file_suffixes"
+    yield SelectionWarning(
+        "secret",
+        f"{counted(len(secrets), 'file')} that may hold secrets: {shown_list(secrets)}",
+        hint,
+        tuple(secrets),
+    )
+
+
+def _is_public(path: bytes) -> bool:
+    return may_be_public(path) and is_public(read_head(path, HEAD))
 
 
 def unreadable_warnings(
