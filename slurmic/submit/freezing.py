@@ -43,8 +43,12 @@ def pack(wanted: PackRequest) -> PackedCode:
         ConfigError, SelectionError, StoreError: nothing is left of it.
     """
     packed = pack_code(wanted)
-    for message in packed.warnings:
-        warn_user(message)
+    try:
+        for message in packed.warnings:
+            warn_user(message)
+    except BaseException:  # the user's filters make exceptions of warnings
+        withdraw(packed)
+        raise
     return packed
 
 
@@ -149,11 +153,21 @@ def frozen_code(settings: Settings, packed: PackedCode) -> FrozenCode:
     )
 
 
+_told: set[tuple[str, str, int]] = set()
+
+
 def warn_user(message: str) -> None:
-    """Warn, at the line of the user's program that made the call."""
+    """Warn, at the line of the user's program that made the call; once, if it says the same again.
+
+    Python would see to that, but forgets what it has said whenever some library changes the filters
+    for a while, as happens in each submission.
+    """
     package = os.path.dirname(os.path.dirname(__file__)) + os.sep
     depth, frame = 1, sys._getframe()
     while frame.f_back is not None and frame.f_code.co_filename.startswith(package):
         frame = frame.f_back
         depth += 1
-    warnings.warn(message, SlurmicWarning, stacklevel=depth)
+    said = (message, frame.f_code.co_filename, frame.f_lineno)
+    if said not in _told:
+        warnings.warn(message, SlurmicWarning, stacklevel=depth)
+        _told.add(said)

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -231,6 +232,48 @@ def test_warnings_of_the_selection_reach_the_submitter_and_the_record(
         where[config(tmp_path)]()
     record = json.loads((project / "runs/slurm_local/code.json").read_text())
     assert any(".env" in warning for warning in record["info"]["warnings"])
+
+
+def test_a_loop_of_submissions_warns_once(tmp_path: Path, write: Any) -> None:
+    """Some library changes the warning filters in each submission; then Python says it again."""
+    program = """
+        import sys, warnings
+        import slurmic
+
+        @slurmic.slurm_fn
+        def work():
+            return 1
+
+        if __name__ == "__main__":
+            config = slurmic.SlurmConfig(
+                mode="local", pack_code=True, output_parent_path=sys.argv[1], store_path=sys.argv[2]
+            )
+            for _ in range(3):
+                work[config]()
+                warnings.filterwarnings("ignore", message="anything")
+            work[config]()
+    """
+    project = write(tmp_path / "project", {"main.py": textwrap.dedent(program), ".gitignore": ""})
+    write(project, {".env": "KEY=1"})
+    done = subprocess.run(
+        [sys.executable, "main.py", str(tmp_path / "out"), str(tmp_path / "store")],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr.count("may hold secrets") == 2  # in two lines of the program
+
+
+def test_a_warning_that_is_made_an_error_leaves_nothing_behind(tmp_path: Path, write: Any) -> None:
+    write(tmp_path / "project", {"a.py": "one", ".gitignore": "", ".env": "KEY=1"})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", SlurmicWarning)
+        for _ in range(2):
+            with pytest.raises(SlurmicWarning, match=r"\.env"):
+                where[config(tmp_path, output_parent_path=str(tmp_path / "out"))]()
+    assert not list(tmp_path.rglob("code*"))
+    assert not list((tmp_path / "store/snapshots").iterdir())
 
 
 def test_a_map_array_refusal_comes_before_packing(tmp_path: Path, write: Any) -> None:
