@@ -39,6 +39,8 @@ _KEPT = frozenset(
     }
 )
 _KEPT_STARTS = ("GIT_CONFIG_KEY_", "GIT_CONFIG_VALUE_")
+# A file system monitor would be a daemon that outlives us.
+_GIT: Final = ("git", "-c", "core.fsmonitor=false")
 _SETTINGS: Final = (b"excludesfile", b"ignorecase", b"[include")
 
 
@@ -186,8 +188,7 @@ class GitQuery:
         questions = _in_memory(said) if said else None
         try:
             process = subprocess.Popen(
-                # A file system monitor would be a daemon that outlives us.
-                ("git", "-c", "core.fsmonitor=false", *arguments),
+                (*_GIT, *arguments),
                 cwd=at or self._root,
                 env=git_environment(self._environ),
                 stdin=questions or subprocess.DEVNULL,
@@ -279,6 +280,26 @@ class GitQuery:
             asked = self._start("config", "-z", "--type=path", "--get", "core.excludesfile")
             value = self._answer(asked, fine=(0, 1)).removesuffix(b"\0")
         return os.path.join(self._repository.top, value) if value else None
+
+
+def tracked_in(directory: bytes, environ: Mapping[str, str]) -> list[bytes]:
+    """The paths in the index of the repository at `directory`, below it and relative to it.
+
+    Empty if git does not answer.
+    """
+    try:
+        done = subprocess.run(
+            (*_GIT, "ls-files", "-c", "-z"),
+            cwd=directory,
+            env=git_environment(environ),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=PATIENCE_SECONDS,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    return done.stdout.split(b"\0")[:-1] if done.returncode == 0 else []
 
 
 def _in_memory(content: bytes) -> BinaryIO:

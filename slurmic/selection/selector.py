@@ -7,26 +7,32 @@ import stat
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from slurmic.config import WARN_ADDED_FILES
 from slurmic.errors import SelectionError
+from slurmic_store import threaded_map
 
 from .boundaries import Barriers
 from .discovery import RootLevel, SourceTree, root_level
 from .display import shown
-from .gitindex import GitProblem, GitQuery
+from .gitindex import GitProblem, GitQuery, tracked_in
 from .rules import SelectionRules
 from .secretnames import secret_names
 from .walk import Walked, walk
 from .warnings import (
     SelectionWarning,
+    count_below,
     folder_warnings,
     link_warnings,
+    nested_warnings,
     range_below,
     secret_warnings,
     unreadable_warnings,
 )
+
+#: So many repositories within the tree are asked at the same time.
+ASKED_AT_ONCE: Final = 4
 
 
 @dataclass(frozen=True)
@@ -112,13 +118,16 @@ def select(
         ) from error
     if tracked:
         _add_tracked(path, rules, tracked, walked)
+    nested = _left_out_of_repositories(path, rules, walked, environ)
     symlinks = _selected(walked.links, walked.paths)
     return Selection(
         root=path,
         mode="gitignore" if tree.discovering else "suffix",
         paths=walked.paths,
         symlinks=frozenset(symlinks),
-        warnings=tuple(_warnings(path, walked, symlinks, above, problem, rules, warn_added)),
+        warnings=tuple(
+            _warnings(path, walked, symlinks, above, problem, nested, rules, warn_added)
+        ),
         rules=rules,
     )
 
@@ -148,13 +157,26 @@ def absolute_root(root: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> 
 def _add_tracked(
     root: bytes, rules: SelectionRules, tracked: Iterable[bytes], walked: Walked
 ) -> None:
-    """Add tracked files that patterns match; those in the index are never ignored.
+    """Add tracked files that patterns match; those in the index are never ignored."""
+    added = _left_out(root, rules, tracked, walked)
+    if added:
+        secret = set(secret_names(map(os.path.basename, added)))
+        walked.suspects += [path for path in added if os.path.basename(path) in secret]
+        walked.links += [path for path, is_link in added.items() if is_link]
+        walked.paths.extend(added)
+        walked.paths.sort()
+
+
+def _left_out(
+    root: bytes, rules: SelectionRules, tracked: Iterable[bytes], walked: Walked
+) -> dict[bytes, bool]:
+    """Those of `tracked` that patterns keep out, and whether they are links.
 
     Not those that are gone, that lie beyond a symlink put in the place of a directory, or in an
     excluded folder. A submodule is in the index as a directory; it is a folder like any other.
     """
     barriers = Barriers(root, rules)
-    added: list[bytes] = []
+    found: dict[bytes, bool] = {}
     for path in _at_or_below(walked.doubtful, sorted(tracked)):
         if _contains(walked.paths, path) or barriers.above(path) is not None:
             continue
@@ -163,14 +185,33 @@ def _add_tracked(
         except OSError:
             continue
         if stat.S_ISREG(mode) or stat.S_ISLNK(mode):
-            added.append(path)
-            if stat.S_ISLNK(mode):
-                walked.links.append(path)
-    if added:
-        secret = set(secret_names(map(os.path.basename, added)))
-        walked.suspects += [path for path in added if os.path.basename(path) in secret]
-        walked.paths.extend(added)
-        walked.paths.sort()
+            found[path] = stat.S_ISLNK(mode)
+    return found
+
+
+def _left_out_of_repositories(
+    root: bytes, rules: SelectionRules, walked: Walked, environ: Mapping[str, str]
+) -> list[bytes]:
+    """Files that patterns keep out although a repository within the tree has them in its index.
+
+    git itself does not look into such a repository, and here it is a folder like any other, so they
+    are not packed; but somebody may rely on them.
+    """
+    doubtful = sorted(walked.doubtful)
+    asked = [
+        folder
+        for folder in walked.repositories
+        if doubtful[:1] == [b""] or count_below(doubtful, folder)
+    ]
+    if not asked:
+        return []
+    tracked: set[bytes] = set()
+    answers = threaded_map(
+        lambda folder: tracked_in(os.path.join(root, folder), environ), asked, threads=ASKED_AT_ONCE
+    )
+    for folder, paths in zip(asked, answers, strict=True):
+        tracked.update(folder + b"/" + path for path in paths)
+    return sorted(_left_out(root, rules, tracked, walked))
 
 
 def _at_or_below(places: Iterable[bytes], paths: Sequence[bytes]) -> set[bytes]:
@@ -203,6 +244,7 @@ def _warnings(
     symlinks: Sequence[bytes],
     above: RootLevel,
     problem: GitProblem | None,
+    nested: Sequence[bytes],
     rules: SelectionRules,
     warn_added: int,
 ) -> Iterator[SelectionWarning]:
@@ -218,6 +260,7 @@ def _warnings(
     yield from folder_warnings(walked.paths, walked.environments, walked.ignored, warn_added)
     yield from link_warnings(root, walked.paths, symlinks)
     yield from secret_warnings(root, sorted(walked.suspects), rules)
+    yield from nested_warnings(nested)
     yield from unreadable_warnings(
         sorted(walked.unreadable, key=lambda item: item[0]),
         [*above.unreadable, *sorted(walked.unreadable_rules)],

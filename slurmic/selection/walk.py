@@ -65,6 +65,8 @@ class Walked:
         doubtful: where files may have been left out that are in git's index: ignored files and
             directories, and directories that could not be listed. b"" means everywhere.
         environments: directories that hold a Python virtual environment.
+        repositories: directories below the root that hold a repository of their own, but for those
+            in an ignored one.
         unreadable: directories that could not be listed.
         unreadable_rules: .gitignore files that could not be read.
     """
@@ -75,6 +77,7 @@ class Walked:
     ignored: list[bytes] = field(default_factory=list)
     doubtful: list[bytes] = field(default_factory=list)
     environments: list[bytes] = field(default_factory=list)
+    repositories: list[bytes] = field(default_factory=list)
     unreadable: list[tuple[bytes, OSError]] = field(default_factory=list)
     unreadable_rules: list[bytes] = field(default_factory=list)
 
@@ -219,6 +222,12 @@ class _Walk:
                 if directory and any(map(is_submissions_folder, frozen)):
                     return
                 folders = [name for name in folders if name not in frozen]
+        if (
+            directory
+            and zone.level is not None
+            and (GIT_DIRECTORY in noted or GIT_DIRECTORY in folders)
+        ):
+            walked.repositories.append(directory[:-1])
         if GITIGNORE in noted or self._prefix + directory + GITIGNORE in self._hidden:
             zone = self._with_gitignore(zone, directory)
         if noted:

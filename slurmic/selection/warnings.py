@@ -24,6 +24,7 @@ WarningKind = Literal[
     "link_outside",
     "link_dangling",
     "secret",
+    "nested_repository",
     "unreadable_directory",
     "unreadable_gitignore",
     "git_unavailable",
@@ -196,6 +197,20 @@ def secret_warnings(
 
 def _is_public(path: bytes) -> bool:
     return may_be_public(path) and is_public(read_head(path, HEAD))
+
+
+def nested_warnings(left_out: Sequence[bytes]) -> Iterator[SelectionWarning]:
+    """Warn of files that are ignored here, but tracked by a repository within the tree."""
+    if left_out:
+        noun, verb = counted(len(left_out), "file"), "is" if len(left_out) == 1 else "are"
+        yield SelectionWarning(
+            "nested_repository",
+            f"{noun} that a repository within code_root tracks {verb} ignored and not packed: "
+            f"{shown_list(left_out)}",
+            "if a job needs them, re-include them in .gitignore (`slurmic why` names the pattern), "
+            "or add their endings to code_file_suffixes",
+            tuple(left_out),
+        )
 
 
 def unreadable_warnings(

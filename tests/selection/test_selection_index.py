@@ -174,3 +174,62 @@ def test_git_is_not_run_if_nothing_is_ignored(repository: Sandbox, tmp_path: Pat
     repository.write("sub/a.log")
     (warning,) = select(repository.root, RULES, environ=environ).warnings
     assert warning.kind == "git_unavailable"
+
+
+def nested(repository: Sandbox, at: str) -> Path:
+    """A repository in a folder of `repository`, that tracks what patterns of both ignore."""
+    inner = repository.root / at
+    for path in (
+        ".gitignore",
+        "config.cmake",
+        "by-outer.log",
+        "sub/deep.cmake",
+        "a.py",
+        "new.cmake",
+    ):
+        repository.write(f"{at}/{path}")
+    repository.write(f"{at}/.gitignore", "*.cmake\n")
+    repository.git("init", "-q", ".", cwd=inner)
+    repository.git("add", "-f", "config.cmake", "by-outer.log", "sub", "a.py", cwd=inner)
+    return inner
+
+
+def test_files_that_a_repository_within_tracks_are_warned_of(repository: Sandbox) -> None:
+    """They were left out without a word; git itself does not look into the inner repository."""
+    repository.write(".gitignore", "*.log\nignored/\nwandb/")
+    nested(repository, "lib")
+    nested(repository, "ignored/clone")
+    nested(repository, "wandb/clone")
+    repository.git("add", ".gitignore")
+    selection = select(repository.root, RULES, environ=repository.environ)
+    assert selection.paths == [b".gitignore", b"ignored/clone/a.py", b"lib/.gitignore", b"lib/a.py"]
+    (warning,) = selection.warnings
+    assert warning.kind == "nested_repository"
+    assert warning.paths == (b"lib/by-outer.log", b"lib/config.cmake", b"lib/sub/deep.cmake")
+    assert warning.message.startswith(
+        "3 files that a repository within code_root tracks are ignored and not packed: "
+    )
+
+
+def test_a_submodule_is_a_repository_within(repository: Sandbox) -> None:
+    repository.write(".gitignore")
+    inner = nested(repository, "lib")
+    repository.git("-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "all", cwd=inner)
+    repository.git("submodule", "add", "-q", "./lib", "lib")
+    (inner / "config.cmake").unlink()
+    (warning,) = select(repository.root, RULES, environ=repository.environ).warnings
+    assert warning.paths == (b"lib/sub/deep.cmake",)
+
+
+@pytest.mark.parametrize("git", ["empty folder", "no repository", "nothing ignored"])
+def test_folders_of_which_nothing_is_to_be_said(repository: Sandbox, git: str) -> None:
+    repository.write(".gitignore", "*.log\n")
+    if git == "nothing ignored":
+        (nested(repository, "lib") / ".gitignore").write_text("")
+        (repository.root / "lib/by-outer.log").unlink()
+    else:
+        repository.write("lib/a.log")
+        (repository.root / "lib/.git").mkdir()
+        if git == "no repository":
+            repository.write("lib/.git/HEAD", "nonsense")
+    assert not select(repository.root, RULES, environ=repository.environ).warnings
