@@ -1,7 +1,7 @@
-"""A filesystem on which every operation takes at least a millisecond: building a code folder there.
+"""A filesystem on which every operation takes at least a millisecond.
 
-Store and code folders lie on a FUSE filesystem that sleeps (see :mod:`benchmarks.sleeping`); the
-source tree is on the local disk.
+It is a FUSE filesystem that sleeps (see :mod:`benchmarks.sleeping`). First store and code folders
+lie there, and the source tree on the local disk; then it is the source tree that lies there.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from slurmic.selection import SelectionRules, select
 from slurmic_store import Store, build_folder
 
 from . import peers
 from .harness import Candidate, Settings, alternate, remove
 from .report import Report
+from .selection import EXCLUDES, GIT, GIT_LIST, LIST, OURS, SUFFIXES, ignore, list_of_paths
 from .sleeping import sleeping_filesystem, why_impossible
 from .slurmic_now import Slurmic
 from .trees import SourceTree, shaped_tree
@@ -81,6 +83,32 @@ def run(settings: Settings, report: Report) -> None:
         "'folder' builds the folder from the stored tree; 'all' is a submission's whole work, from "
         f"a source tree on the local disk. '{LOOP}' is a loop of mkdir and link."
     )
+    select_there(settings, report, tree)
+
+
+def select_there(settings: Settings, report: Report, tree: SourceTree) -> None:
+    """Measure selecting from the source tree on such a filesystem."""
+    rules = SelectionRules(SUFFIXES, EXCLUDES)
+    with sleeping_filesystem(tree.root, settings.scratch / "source", DELAY) as mounted:
+
+        def forgotten() -> None:
+            time.sleep(_REMEMBERED)
+
+        candidates = [
+            Candidate(OURS, lambda _: ignore(select(mounted, rules)), forgotten),
+            Candidate(LIST, lambda _: ignore(list_of_paths(os.fsencode(mounted))), forgotten),
+            Candidate(GIT, lambda _: ignore(peers.run(*GIT_LIST, cwd=mounted)), forgotten),
+        ]
+        samples = alternate(
+            candidates,
+            settings.scratch,
+            rounds=settings.pick(tiny=1, quick=3, full=9),
+            warm=False,
+        )
+    title = f"selecting on a filesystem with {DELAY * 1000:.0f} ms per operation; {tree}"
+    report.compared(title, samples, OURS)
+    if settings.size != "tiny":
+        report.ratio_bar(f"latency, {tree}", samples, OURS, GIT, 1)
 
 
 def operation(mounted: Path) -> float:

@@ -12,8 +12,8 @@ Terms:
 
 The formula is :func:`slurmic.selection.rules.packed`. Nested repositories and submodules are packed
 as ordinary folders, without their ``.git``: of their ignore rules only the .gitignore files count,
-and of all indexes only that of the repository that code_root is in. Files that are left out although
-such a repository tracks them are warned of.
+and of all indexes only that of the repository that code_root is in. Files that are left out
+although such a repository tracks them are warned of.
 """
 
 from __future__ import annotations
