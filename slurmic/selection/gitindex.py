@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import BinaryIO, Final, NamedTuple
 
 from .display import shown
+from .processors import keep_apart
 from .repository import Repository
 
 #: How long git is waited for, in seconds. A big index on a slow network
@@ -202,6 +203,7 @@ class GitQuery:
         finally:
             if questions is not None:
                 questions.close()
+        keep_apart(process.pid)
         asked = _Asked(process, output)
         self._running.append(asked)
         return asked

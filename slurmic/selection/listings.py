@@ -24,13 +24,14 @@ from slurmic_store import THREADS, Pace, threaded_map
 
 from . import listing as program
 from .listing import GREETING, Listing, list_directory, message, receive
+from .processors import keep_apart, number_of_processors
 
 Mark = TypeVar("Mark")
 Outcome = Listing | OSError
 
-#: So many directories are listed before another process is started. That takes 5 ms on a local
-#: disk; Python needs 7 to 14 to start, of which we wait for less than one.
-ALONE_AT_MOST: Final = 500
+#: So many directories are listed before another process is started. That takes 10 ms on a local
+#: disk; Python needs 7 to 14 to start, of which we wait for less than two.
+ALONE_AT_MOST: Final = 1000
 
 #: So many are listed between two looks at the others, or at the clock.
 TURN: Final = 16
@@ -215,7 +216,7 @@ class _Process:
         """
         name = os.path.basename(sys.executable or "")
         is_python = name.startswith(("python", "pypy")) and not hasattr(sys, "frozen")
-        if not is_python or len(os.sched_getaffinity(0)) < 2:
+        if not is_python or number_of_processors() < 2:
             return None
         try:
             process = subprocess.Popen(
@@ -226,9 +227,9 @@ class _Process:
                 # What it would say, of being interrupted together with us, we say ourselves.
                 stderr=subprocess.DEVNULL,
             )
-            _keep_apart(process.pid)
         except OSError:
             return None
+        keep_apart(process.pid)
         return cls(process)
 
     def share(self, pending: int) -> int:
@@ -274,14 +275,3 @@ class _Process:
         for file in (self._process.stdin, self._answers):
             if file is not None:
                 file.close()
-
-
-def _keep_apart(process: int) -> None:
-    """Keep another process from the processor that this one is on.
-
-    The kernel likes to put who reads from a pipe where it was just written to, and there the two
-    would take turns.
-    """
-    with open("/proc/self/stat", "rb") as file:
-        processor = int(file.read().rpartition(b")")[2].split()[36])
-    os.sched_setaffinity(process, os.sched_getaffinity(0) - {processor})

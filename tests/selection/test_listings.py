@@ -129,6 +129,18 @@ def test_kinds_of_entries_are_told_apart_by_it(large: Path, processes: Process) 
     assert found[b"a0/b0/c0/"] == ([*found[b"a0/b0/c0/"][0]], [], [b"link"])  # type: ignore[index]
 
 
+def test_it_is_kept_from_our_processor(
+    large: Path, processes: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Woken up there for each request, it took turns with us, and both were slower than one."""
+    allowed: list[set[int]] = []
+    monkeypatch.setattr(os, "sched_setaffinity", lambda pid, cpus: allowed.append({pid, *cpus}))
+    everything(large)
+    assert len(allowed) == 1
+    assert processes[0].pid in allowed[0]
+    assert len(allowed[0]) == 2  # and one of two processors
+
+
 def test_small_trees_start_no_process(tmp_path: Path, processes: Process) -> None:
     for number in range(listings.ALONE_AT_MOST - 20):
         (tmp_path / str(number)).mkdir()
