@@ -14,6 +14,7 @@ import pytest
 from slurmic.selection import SelectionRules, listings, select, walk
 from slurmic.selection.listing import list_directory
 from slurmic.selection.listings import Listings, Outcome
+from slurmic.selection.processors import keep_apart
 
 RULES = SelectionRules((".py",), ("wandb",))
 BRANCHES = 12
@@ -129,16 +130,16 @@ def test_kinds_of_entries_are_told_apart_by_it(large: Path, processes: Process) 
     assert found[b"a0/b0/c0/"] == ([*found[b"a0/b0/c0/"][0]], [], [b"link"])  # type: ignore[index]
 
 
-def test_it_is_kept_from_our_processor(
-    large: Path, processes: Process, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_it_is_kept_from_our_processor() -> None:
     """Woken up there for each request, it took turns with us, and both were slower than one."""
-    allowed: list[set[int]] = []
-    monkeypatch.setattr(os, "sched_setaffinity", lambda pid, cpus: allowed.append({pid, *cpus}))
-    everything(large)
-    assert len(allowed) == 1
-    assert processes[0].pid in allowed[0]
-    assert len(allowed[0]) == 2  # and one of two processors
+    processors = os.sched_getaffinity(0)
+    with subprocess.Popen(["sleep", "60"]) as process:
+        keep_apart(process.pid)
+        left = os.sched_getaffinity(process.pid)
+        process.kill()
+    assert left < processors or left == processors == {min(processors)}
+    assert len(processors) - len(left) <= 1
+    keep_apart(process.pid)  # it is gone
 
 
 def test_small_trees_start_no_process(tmp_path: Path, processes: Process) -> None:
