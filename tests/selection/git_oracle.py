@@ -19,7 +19,10 @@ settings.register_profile(
     "selection-default", max_examples=60, deadline=None, suppress_health_check=SUPPRESSED
 )
 settings.register_profile(
-    "selection-ci", max_examples=3000, deadline=None, suppress_health_check=SUPPRESSED
+    "selection-ci", max_examples=600, deadline=None, suppress_health_check=SUPPRESSED
+)
+settings.register_profile(
+    "selection-deep", max_examples=10_000, deadline=None, suppress_health_check=SUPPRESSED
 )
 
 #: A decorator for property tests: how many examples HYPOTHESIS_PROFILE asks for.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Literal
 
 import pytest
 from git_oracle import Sandbox, examples
@@ -10,8 +11,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 from selection_strategies import Tree, ignore_files, paths, trees
 
-from slurmic.selection import SelectionRules, explain, select, walk
+from slurmic.selection import SelectionRules, explain, listings, select, walk
 from slurmic.selection.matcher import Level
+
+Lister = Literal["alone", "threads", "process"]
+
+
+def help_with_small_trees(patch: pytest.MonkeyPatch, lister: Lister) -> None:
+    """Let others list what is below the root of any tree."""
+    real = listings._Process.started
+
+    def there(base: bytes) -> listings._Process | None:
+        process = real(base)
+        if process is not None:
+            process._readable.poll()
+        return process
+
+    patch.setattr(listings, "ALONE_AT_MOST", 0 if lister == "process" else 1000)
+    patch.setattr(listings, "TURN", 1)
+    patch.setattr(listings, "PENDING_AT_LEAST", 1)
+    patch.setattr(listings._Process, "started", there)
+    patch.setattr(listings.Pace, "is_waiting", lambda *_: lister == "threads")
 
 
 @examples
@@ -20,11 +40,12 @@ from slurmic.selection.matcher import Level
     batch=st.sampled_from((1, 2, 16)),
     remembered=st.sampled_from((0, 1, 1000)),
     doubtful=st.sampled_from((0, 1, 10_000)),
+    lister=st.sampled_from(("alone", "threads", "process")),
 )
 def test_selection_is_git_plus_the_formula(
-    sandbox: Sandbox, tree: Tree, batch: int, remembered: int, doubtful: int
+    sandbox: Sandbox, tree: Tree, batch: int, remembered: int, doubtful: int, lister: Lister
 ) -> None:
-    """Also in small trees the walk works in batches here, and comes to its limits."""
+    """Also in small trees the walk works in batches here, comes to its limits, and has help."""
     sandbox.reset()
     tree.write(sandbox)
     rules = SelectionRules(tree.suffixes, tree.excluded)
@@ -33,6 +54,7 @@ def test_selection_is_git_plus_the_formula(
         patch.setattr(walk, "BATCH_AT_FIRST", batch)
         patch.setattr(walk, "REMEMBERED_AT_MOST", remembered)
         patch.setattr(walk, "DOUBTFUL_AT_MOST", doubtful)
+        help_with_small_trees(patch, lister)
         selection = select(sandbox.root, rules, environ=sandbox.environ)
     assert selection.paths == expected
     assert selection.symlinks == {
