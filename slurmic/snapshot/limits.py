@@ -8,16 +8,21 @@ from __future__ import annotations
 
 import os
 from bisect import bisect_left
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import accumulate
+from typing import Final, NamedTuple
 
 from slurmic.config import MAX_FILES, MAX_MB, WARN_ADDED_FILES, WARN_FILES, WARN_MB
 from slurmic.errors import SelectionError
 from slurmic_store import shown
 
-_MB = 1_000_000
-_NAMED = 3
+_MB: Final = 1_000_000
+_NAMED: Final = 3
+
+#: A folder that holds more than this share of the folder above is named in its place.
+_NEARLY_ALL: Final = 0.8
 
 
 @dataclass(frozen=True)
@@ -81,22 +86,91 @@ def _limit(files: int, megabytes: int) -> str:
 
 
 def _largest(paths: Sequence[bytes], sizes: Sequence[int]) -> str:
-    """The folders right below the tree's top that hold the most files and the most bytes."""
-    files: Counter[bytes] = Counter()
-    weight: Counter[bytes] = Counter()
-    start = 0
-    while start < len(paths):
-        top, slash, _ = paths[start].partition(b"/")
-        # Sorted: what lies in one folder stands together, and "0" comes right after the slash.
-        end = bisect_left(paths, top + b"0", start) if slash else start + 1
-        folder = top + slash if slash else b"."
-        files[folder] += end - start
-        weight[folder] += sum(sizes[start:end])
-        start = end
-    most = dict.fromkeys(name for name, _ in weight.most_common(_NAMED))
-    most.update(dict.fromkeys(name for name, _ in files.most_common(1)))
+    """The folders that hold the most bytes and the most files."""
+    up_to = [0, *accumulate(sizes)]
+    below = partial(_folders_in, paths, up_to)
+    tree = _Folder(b"", 0, len(paths), up_to[-1])
+    top = below(tree)
+    files = tree.files - sum(folder.files for folder in top)
+    if files:
+        # They do not stand together, but nobody looks for where they begin.
+        top.append(_Folder(b"", 0, files, tree.weight - sum(folder.weight for folder in top)))
+    heaviest = sorted(top, key=_weight, reverse=True)[:_NAMED]
+    fullest = max(top, key=_files)
+    most = dict.fromkeys(
+        [
+            *(_narrowed(folder, _weight, below) for folder in heaviest),
+            _narrowed(fullest, _files, below),
+        ]
+    )
     named = (
-        f"'{shown(os.fsdecode(name))}' {files[name]:,} files, {weight[name] / _MB:,.1f} MB"
-        for name in most
+        f"'{shown(os.fsdecode(folder.name or b'.'))}' {folder.files:,} files, "
+        f"{folder.weight / _MB:,.1f} MB"
+        for folder in most
     )
     return f"most in {'; '.join(named)}"
+
+
+class _Folder(NamedTuple):
+    """A folder of the tree.
+
+    Attributes:
+        name: with a slash at its end; b"" for the tree's top.
+        first, end: where the files below it begin and end in the sorted list of all.
+        weight: their bytes.
+    """
+
+    name: bytes
+    first: int
+    end: int
+    weight: int
+
+    @property
+    def files(self) -> int:
+        """How many files are below it."""
+        return self.end - self.first
+
+
+def _files(folder: _Folder) -> int:
+    return folder.files
+
+
+def _weight(folder: _Folder) -> int:
+    return folder.weight
+
+
+def _folders_in(paths: Sequence[bytes], up_to: Sequence[int], parent: _Folder) -> list[_Folder]:
+    """The folders right in `parent`.
+
+    Args:
+        paths: of all files, sorted.
+        up_to: for each file the bytes of all before it, and of all at the end.
+        parent: where to look.
+    """
+    found = []
+    index = parent.first
+    while index < parent.end:
+        name, slash, _ = paths[index][len(parent.name) :].partition(b"/")
+        if not slash:
+            index += 1
+            continue
+        # Sorted: what lies in one folder stands together, and "0" comes right after the slash.
+        end = bisect_left(paths, parent.name + name + b"0", index, parent.end)
+        weight = up_to[end] - up_to[index]
+        found.append(_Folder(parent.name + name + slash, index, end, weight))
+        index = end
+    return found
+
+
+def _narrowed(
+    folder: _Folder,
+    measure: Callable[[_Folder], int],
+    folders_in: Callable[[_Folder], list[_Folder]],
+) -> _Folder:
+    """The folder that nearly all of `folder` is in: what to leave out is data/, not all of src/."""
+    while folder.name:
+        largest = max(folders_in(folder), key=measure, default=None)
+        if largest is None or measure(largest) <= _NEARLY_ALL * measure(folder):
+            break
+        folder = largest
+    return folder

@@ -10,7 +10,7 @@ import pytest
 from slurmic import ConfigError, SelectionError, SlurmConfig, SlurmicWarning, slurm_fn
 from slurmic.snapshot import SizeLimits
 
-TREE = {b"a.py": 10, b"data/x/1.bin": 3_000_000, b"data/2.bin": 1_000_000, b"src/b.py": 5}
+TREE = {b"a.py": 10, b"data/2.bin": 1_000_000, b"data/x/1.bin": 3_000_000, b"src/b.py": 5}
 
 
 def test_the_folders_that_weigh_most_are_named() -> None:
@@ -19,6 +19,27 @@ def test_the_folders_that_weigh_most_are_named() -> None:
     warning = limits.check(list(TREE), list(TREE.values()))
     assert warning.startswith("4 files, 4.0 MB, are packed")
     assert "'data/' 2 files, 4.0 MB" in warning and "warn_code_files" in warning
+
+
+def test_a_folder_deep_in_the_tree_is_named_if_it_holds_nearly_all() -> None:
+    """101,000 files in proj/data/ were said to be "most in proj/", which nobody can leave out."""
+    tree = {b"proj/data/ds%d/%d.bin" % (n % 10, n): 1 for n in range(1010)}
+    tree |= {b"proj/a.py": 1, b"proj/src/b.py": 1, b"setup.py": 7, b"proj-2/x.py": 2}
+    tree |= {b"proj/data/ds0.txt": 1, b"weights/v1/x.bin": 10**6, b"weights/w.py": 9}
+    paths = sorted(tree)
+    warning = SizeLimits(warn_files=1000).check(paths, [tree[path] for path in paths])
+    assert (
+        "most in 'weights/v1/' 1 files, 1.0 MB; 'proj/data/' 1,011 files, 0.0 MB; "
+        "'.' 1 files, 0.0 MB\n"
+    ) in warning
+
+
+def test_a_folder_whose_content_is_spread_is_named_itself() -> None:
+    paths = sorted(b"src/%d/%d.py" % (n % 4, n) for n in range(8))
+    assert "most in 'src/' 8 files" in SizeLimits(warn_files=1).check(paths, [1] * 8)
+    # Four fifths are not more than four fifths.
+    paths = [b"src/a.py", *(b"src/x/%d.py" % n for n in range(4))]
+    assert "most in 'src/' 5 files" in SizeLimits(warn_files=1).check(paths, [1] * 5)
 
 
 @pytest.mark.parametrize("limits", [SizeLimits(max_files=3), SizeLimits(max_mb=3)])
