@@ -4,29 +4,30 @@ from __future__ import annotations
 
 import os
 import stat
-from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import chain
 from typing import Final, Literal
 
 from slurmic.config import WARN_ADDED_FILES
 from slurmic.errors import SelectionError
 from slurmic_store import threaded_map
 
+from .addback import AddBack
 from .boundaries import Barriers
 from .discovery import RootLevel, SourceTree, root_level
 from .display import shown
+from .environments import Environments
+from .folderwarnings import Measure, add_back_warning, environment_warnings
 from .gitindex import GitProblem, GitQuery, tracked_in
 from .rules import SelectionRules
 from .secretnames import secret_names
+from .sortedpaths import contains, count_below, range_below
 from .walk import Walked, walk
 from .warnings import (
     SelectionWarning,
-    count_below,
-    folder_warnings,
     link_warnings,
     nested_warnings,
-    range_below,
     secret_warnings,
     unreadable_warnings,
 )
@@ -46,6 +47,8 @@ class Selection:
         symlinks: those of `paths` that are symlinks, to be packed as such.
         warnings: what the user should know.
         rules: that they were selected by.
+        environments: environments of Python that some of them are in.
+        add_back: tells which of them are packed although git ignores them.
     """
 
     root: bytes
@@ -54,6 +57,37 @@ class Selection:
     symlinks: frozenset[bytes]
     warnings: tuple[SelectionWarning, ...]
     rules: SelectionRules
+    environments: Environments
+    add_back: AddBack = field(repr=False, compare=False)
+
+    def warn_of_size(
+        self, paths: Sequence[bytes], sizes: Sequence[int], megabytes: int
+    ) -> SelectionWarning | None:
+        """The warning that files which suffixes add back are large, if they are.
+
+        Says nothing of folders that are in `warnings` for the number of such files.
+
+        Args:
+            paths: of the selection; its order is kept.
+            sizes: of each in bytes.
+            megabytes: how large they may be, in 10^6 bytes; 0 for any size.
+        """
+        if not megabytes:
+            return None
+        found = self.add_back.heavy(paths, sizes, megabytes * 1_000_000)
+        if not found:
+            return None
+        named = [w.paths for w in self.warnings if w.kind == "large_add_back"]
+        known = tuple(folder + b"/" for folder in chain.from_iterable(named))
+        found = {
+            folder: files
+            for folder, files in found.items()
+            if not (folder + b"/").startswith(known)
+        }
+        measure = Measure.size(dict(zip(paths, sizes, strict=True)), megabytes)
+        if measure.amount(list(chain.from_iterable(found.values()))) <= measure.limit:
+            return None
+        return add_back_warning(found, self.paths, self.environments, self.rules, measure)
 
     def require_files(self) -> Selection:
         """This selection, if it has any files.
@@ -85,8 +119,8 @@ def select(
         root: a directory; relative to the current one if not absolute.
         rules: which files.
         environ: the environment that git is run in; None for this process's.
-        warn_added: number of files added back from one ignored folder above which that is warned
-            of; 0 for never.
+        warn_added: number of files that suffixes add back although git ignores them, above which
+            that is warned of; 0 for never.
 
     Raises:
         SelectionError: `root` is not a directory that can be read.
@@ -95,7 +129,7 @@ def select(
     path = absolute_root(root)
     tree = SourceTree.at(path, environ)
     above = RootLevel(None, None, ())
-    tracked: list[bytes] = []
+    tracked: list[bytes] | None = []
     problem: GitProblem | None = None
     try:
         if not tree.discovering:
@@ -109,8 +143,7 @@ def select(
                 above = root_level(tree, git.settings(), hidden)
                 walked = walk(path, rules, above.level, tree.prefix, hidden, git.ask_tracked)
                 # Where nothing was ignored, the index cannot change anything.
-                if walked.doubtful:
-                    tracked = git.tracked()
+                tracked = sorted(git.tracked()) if walked.doubtful else None
                 problem = git.problem
     except OSError as error:
         raise SelectionError(
@@ -120,16 +153,34 @@ def select(
         _add_tracked(path, rules, tracked, walked)
     nested = _left_out_of_repositories(path, rules, walked, environ)
     symlinks = _selected(walked.links, walked.paths)
+    environments = Environments.among(walked.environments, walked.paths)
+    add_back = AddBack(
+        walked.levels, environments.folders, tracked, lambda: _tracked(tree, environ)
+    )
+    folders = list(environment_warnings(walked.paths, environments))
+    added = add_back.many(walked.paths, warn_added) if warn_added else {}
+    if added:
+        measure = Measure.number(warn_added)
+        folders.append(add_back_warning(added, walked.paths, environments, rules, measure))
     return Selection(
         root=path,
         mode="gitignore" if tree.discovering else "suffix",
         paths=walked.paths,
         symlinks=frozenset(symlinks),
-        warnings=tuple(
-            _warnings(path, walked, symlinks, above, problem, nested, rules, warn_added)
-        ),
+        warnings=tuple(_warnings(path, walked, symlinks, above, problem, nested, rules, folders)),
         rules=rules,
+        environments=environments,
+        add_back=add_back,
     )
+
+
+def _tracked(tree: SourceTree, environ: Mapping[str, str]) -> list[bytes]:
+    """What is in git's index, for when that turns out to matter after all."""
+    if tree.repository is None:
+        return []
+    with GitQuery(tree.root, tree.repository, environ) as git:
+        git.ask_tracked()
+        return git.tracked()
 
 
 def absolute_root(root: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> bytes:
@@ -155,7 +206,7 @@ def absolute_root(root: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> 
 
 
 def _add_tracked(
-    root: bytes, rules: SelectionRules, tracked: Iterable[bytes], walked: Walked
+    root: bytes, rules: SelectionRules, tracked: Sequence[bytes], walked: Walked
 ) -> None:
     """Add tracked files that patterns match; those in the index are never ignored."""
     added = _left_out(root, rules, tracked, walked)
@@ -168,17 +219,19 @@ def _add_tracked(
 
 
 def _left_out(
-    root: bytes, rules: SelectionRules, tracked: Iterable[bytes], walked: Walked
+    root: bytes, rules: SelectionRules, tracked: Sequence[bytes], walked: Walked
 ) -> dict[bytes, bool]:
     """Those of `tracked` that patterns keep out, and whether they are links.
 
     Not those that are gone, that lie beyond a symlink put in the place of a directory, or in an
     excluded folder. A submodule is in the index as a directory; it is a folder like any other.
+
+    `tracked` is sorted.
     """
     barriers = Barriers(root, rules)
     found: dict[bytes, bool] = {}
-    for path in _at_or_below(walked.doubtful, sorted(tracked)):
-        if _contains(walked.paths, path) or barriers.above(path) is not None:
+    for path in _at_or_below(walked.doubtful, tracked):
+        if contains(walked.paths, path) or barriers.above(path) is not None:
             continue
         try:
             mode = os.lstat(os.path.join(root, path)).st_mode
@@ -211,7 +264,7 @@ def _left_out_of_repositories(
     )
     for folder, paths in zip(asked, answers, strict=True):
         tracked.update(folder + b"/" + path for path in paths)
-    return sorted(_left_out(root, rules, tracked, walked))
+    return sorted(_left_out(root, rules, sorted(tracked), walked))
 
 
 def _at_or_below(places: Iterable[bytes], paths: Sequence[bytes]) -> set[bytes]:
@@ -220,22 +273,16 @@ def _at_or_below(places: Iterable[bytes], paths: Sequence[bytes]) -> set[bytes]:
     for place in places:
         if not place:
             return set(paths)
-        if _contains(paths, place):
+        if contains(paths, place):
             chosen.add(place)
         first, end = range_below(paths, place)
         chosen.update(paths[first:end])
     return chosen
 
 
-def _contains(paths: Sequence[bytes], path: bytes) -> bool:
-    """Whether `path` is among `paths`, which are sorted."""
-    index = bisect_left(paths, path)
-    return index < len(paths) and paths[index] == path
-
-
 def _selected(candidates: Iterable[bytes], paths: Sequence[bytes]) -> list[bytes]:
     """Those of `candidates` that are in `paths`, which is sorted; sorted, each once."""
-    return [path for path in sorted(set(candidates)) if _contains(paths, path)]
+    return [path for path in sorted(set(candidates)) if contains(paths, path)]
 
 
 def _warnings(
@@ -246,7 +293,7 @@ def _warnings(
     problem: GitProblem | None,
     nested: Sequence[bytes],
     rules: SelectionRules,
-    warn_added: int,
+    folders: Iterable[SelectionWarning],
 ) -> Iterator[SelectionWarning]:
     if above.ignoring is not None:
         rule = above.ignoring
@@ -257,7 +304,7 @@ def _warnings(
             "only code_file_suffixes and tracked files are packed",
             "change that pattern, or run `git init` in code_root",
         )
-    yield from folder_warnings(walked.paths, walked.environments, walked.ignored, warn_added)
+    yield from folders
     yield from link_warnings(root, walked.paths, symlinks)
     yield from secret_warnings(root, sorted(walked.suspects), rules)
     yield from nested_warnings(nested)

@@ -28,12 +28,11 @@ from .boundaries import (
     mark_of,
 )
 from .discovery import GITIGNORE, with_ignore_file
+from .environments import ENVIRONMENT_FILE, ENVIRONMENT_FOLDER
 from .listings import Listings
 from .matcher import Level
 from .rules import SelectionRules
 from .secretnames import secret_names
-
-ENVIRONMENT_MARKER: Final = b"pyvenv.cfg"
 
 #: So many names are decided at a time, at most. More would save nothing, and the names of a
 #: million ignored files of data should never be held together.
@@ -47,7 +46,7 @@ REMEMBERED_AT_MOST: Final = 1000
 DOUBTFUL_AT_MOST: Final = 10_000
 
 # Names that mean something to the walk itself; never remembered.
-_NOTED: Final = frozenset({GITIGNORE, GIT_DIRECTORY, ENVIRONMENT_MARKER, *MARKERS})
+_NOTED: Final = frozenset({GITIGNORE, GIT_DIRECTORY, ENVIRONMENT_FILE, *MARKERS})
 
 
 _NONE: Final[Mapping[bytes, bytes]] = {}
@@ -61,10 +60,11 @@ class Walked:
         paths: selected files and links, sorted by their bytes.
         links: links that were come by, selected or not.
         suspects: selected files that look like secrets by their names.
-        ignored: directories that are ignored, the topmost ones only.
+        levels: what is ignored in directories that have a .gitignore, and in the root, by their
+            paths with a slash at the end; none where only the suffixes count.
         doubtful: where files may have been left out that are in git's index: ignored files and
             directories, and directories that could not be listed. b"" means everywhere.
-        environments: directories that hold a Python virtual environment.
+        environments: directories that hold an environment of Python; some may be named twice.
         repositories: directories below the root that hold a repository of their own, but for those
             in an ignored one.
         unreadable: directories that could not be listed.
@@ -74,7 +74,7 @@ class Walked:
     paths: list[bytes] = field(default_factory=list)
     links: list[bytes] = field(default_factory=list)
     suspects: list[bytes] = field(default_factory=list)
-    ignored: list[bytes] = field(default_factory=list)
+    levels: dict[bytes, Level] = field(default_factory=dict)
     doubtful: list[bytes] = field(default_factory=list)
     environments: list[bytes] = field(default_factory=list)
     repositories: list[bytes] = field(default_factory=list)
@@ -164,6 +164,8 @@ class _Walk:
         paths = self._walked.paths
         if level is None:
             self._doubt([b""])
+        else:
+            self._walked.levels[b""] = level
         with self._listings as listings:
             listings.pending.append((self._zone(level), b""))
             for zone, directory, listing in listings:
@@ -233,13 +235,15 @@ class _Walk:
         if noted:
             if GIT_DIRECTORY in noted:
                 names.remove(GIT_DIRECTORY)
-            if ENVIRONMENT_MARKER in noted:
+            if ENVIRONMENT_FILE in noted:
                 walked.environments.append(directory[:-1])
         links = [name for name in links if name != GIT_DIRECTORY]
         if names or links:
             walked.links += [directory + name for name in links]
             self._take(zone, directory, names, links, noted)
         if folders:
+            if ENVIRONMENT_FOLDER in folders:
+                walked.environments.append(directory[:-1])
             self._descend(zone, directory, folders)
 
     def _code_folders(
@@ -261,6 +265,7 @@ class _Walk:
         )
         if not readable:
             self._walked.unreadable_rules.append(path)
+        self._walked.levels[directory] = level
         return self._zone(level)
 
     def _take(
@@ -343,7 +348,6 @@ class _Walk:
             if child is None:
                 continue
             if child.level is None and zone.level is not None:
-                self._walked.ignored.append(directory + name)
                 self._doubt([directory + name])
             if child.level is not None or self._adds_back:
                 pending.append((child, directory + name + b"/"))

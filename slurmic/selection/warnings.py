@@ -8,10 +8,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from .display import counted, shown, shown_list
+from .display import counted, shown_list
 from .ignorefile import read_head
 from .rules import SelectionRules
 from .secretnames import is_public, may_be_public
+from .sortedpaths import count_below
 
 #: So many files that look like keys are looked into, at most, and so far.
 READ_AT_MOST: Final = 100
@@ -49,71 +50,6 @@ class SelectionWarning:
 
     def __str__(self) -> str:
         return f"{self.message}\n  {self.hint}"
-
-
-def count_below(paths: Sequence[bytes], directory: bytes) -> int:
-    """How many of `paths`, which are sorted, lie below `directory`."""
-    first, end = range_below(paths, directory)
-    return end - first
-
-
-def range_below(paths: Sequence[bytes], directory: bytes) -> tuple[int, int]:
-    """Where in `paths`, which are sorted, those below `directory` begin and end."""
-    # The byte after "/" is "0".
-    return bisect_left(paths, directory + b"/"), bisect_left(paths, directory + b"0")
-
-
-def folder_warnings(
-    paths: Sequence[bytes],
-    environments: Sequence[bytes],
-    ignored: Sequence[bytes],
-    warn_added: int,
-) -> Iterator[SelectionWarning]:
-    """Warn of virtual environments, and of ignored folders that many files are added back from.
-
-    Args:
-        paths: the selection, sorted.
-        environments: directories that hold a virtual environment.
-        ignored: directories that git ignores, topmost ones only.
-        warn_added: an ignored directory that more files than this are added back from is warned
-            of; 0 for none.
-    """
-    counts = {path: count_below(paths, path) for path in sorted(environments) if path}
-    present = [path for path, count in counts.items() if count]
-    if present:
-        total = sum(counts.values())
-        what = (
-            f"the virtual environment {shown(present[0])} is packed"
-            if len(present) == 1
-            else f"{len(present):,} virtual environments are packed, {shown_list(present)}"
-        )
-        yield SelectionWarning(
-            "virtual_environment",
-            f"{what}: {counted(total, 'file')}",
-            f"{_to_exclude(present)}; .gitignore does not keep code_file_suffixes out",
-            tuple(present),
-        )
-    large = {}
-    for path in sorted(ignored):
-        held = sum(
-            count
-            for inner, count in counts.items()
-            if inner == path or inner.startswith(path + b"/")
-        )
-        count = count_below(paths, path) - held
-        if warn_added and count > warn_added:
-            large[path] = count
-    if large:
-        total = sum(large.values())
-        which = f"the ignored folder {shown(next(iter(large)))}"
-        if len(large) > 1:
-            which = f"{len(large):,} ignored folders, {shown_list(list(large))}"
-        yield SelectionWarning(
-            "large_add_back",
-            f"code_file_suffixes adds back {counted(total, 'file')} from {which}",
-            f"{_to_exclude(list(large))}, or raise warn_added_files",
-            tuple(large),
-        )
 
 
 def link_warnings(
@@ -236,7 +172,3 @@ def unreadable_warnings(
             "make them readable",
             tuple(ignore_files),
         )
-
-
-def _to_exclude(paths: Sequence[bytes]) -> str:
-    return f"add {shown_list(paths)} to exclude_code_folders"

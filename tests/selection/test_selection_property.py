@@ -86,6 +86,34 @@ def test_explanations_agree_with_the_selection_and_with_check_ignore(
 
 
 @examples
+@given(tree=trees())
+def test_what_is_added_back_is_what_git_ignores_and_does_not_track(
+    sandbox: Sandbox, tree: Tree
+) -> None:
+    sandbox.reset()
+    tree.write(sandbox)
+    selection = select(
+        sandbox.root, SelectionRules(tree.suffixes, tree.excluded), environ=sandbox.environ
+    )
+    found = selection.add_back.files(selection.paths)
+    kinds = {warning.kind for warning in selection.warnings}
+    if selection.mode == "suffix" or "ignored_root" in kinds:
+        assert found == {}
+        return
+    verdicts = (
+        sandbox.verdicts(selection.paths)
+        if tree.in_repository
+        else sandbox.verdicts_without_repository(selection.paths)
+    )
+    tracked = sandbox.in_index() if tree.in_repository else set()
+    assert sorted(path for files in found.values() for path in files) == [
+        path for path in selection.paths if verdicts[path].ignored and path not in tracked
+    ]
+    for folder, files in found.items():
+        assert all(path.startswith(folder + b"/" if folder else b"") for path in files)
+
+
+@examples
 @given(root=ignore_files(), below=ignore_files(), queries=st.lists(paths, min_size=1, max_size=30))
 def test_matcher_is_git_for_many_paths(
     sandbox: Sandbox, root: bytes, below: bytes, queries: list[bytes]

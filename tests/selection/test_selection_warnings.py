@@ -23,50 +23,6 @@ def test_nothing_to_warn_of(repository: Sandbox) -> None:
     assert found(repository) == []
 
 
-@pytest.mark.parametrize("ignored", [True, False])
-def test_one_virtual_environment(repository: Sandbox, ignored: bool) -> None:
-    repository.write(".gitignore", ".venv/" if ignored else "*.pyc")
-    repository.write(".venv/pyvenv.cfg")
-    for number in range(3):
-        repository.write(f".venv/lib/{number}.py")
-    (warning,) = found(repository)
-    count = "3 files" if ignored else "4 files"
-    assert warning.kind == "virtual_environment"
-    assert warning.message == f'the virtual environment ".venv" is packed: {count}'
-    assert warning.hint.startswith('add ".venv" to exclude_code_folders')
-    assert warning.paths == (b".venv",)
-
-
-def test_several_virtual_environments_are_one_warning(sandbox: Sandbox) -> None:
-    for name in "abcd":
-        sandbox.write(f"envs/{name}/pyvenv.cfg")
-        sandbox.write(f"envs/{name}/x.py")
-    sandbox.write("empty/pyvenv.cfg")
-    (warning,) = found(sandbox)
-    assert warning.message == (
-        '4 virtual environments are packed, "envs/a", "envs/b", "envs/c" and 1 more: 4 files'
-    )
-
-
-def test_a_large_add_back(repository: Sandbox) -> None:
-    repository.write(".gitignore", "node_modules/\nsmall/\nenvs/\n*.log")
-    for number in range(5):
-        repository.write(f"node_modules/x{number}/a.yaml")
-        repository.write(f"envs/one/{number}.py")
-        repository.write(f"src/{number}.py")
-    repository.write("envs/one/pyvenv.cfg")
-    repository.write("small/a.py")
-    environment, added = found(repository, warn_added=4)
-    assert environment.paths == (b"envs/one",)
-    assert added.kind == "large_add_back"
-    assert added.message == (
-        'code_file_suffixes adds back 5 files from the ignored folder "node_modules"'
-    )
-    assert added.hint == 'add "node_modules" to exclude_code_folders, or raise warn_added_files'
-    for threshold in (0, 5):
-        assert found(repository, warn_added=threshold) == [environment]
-
-
 def test_links(repository: Sandbox) -> None:
     repository.write(".gitignore", "ignored.txt")
     repository.write("ignored.txt")
