@@ -26,8 +26,8 @@ WARN_FILES, WARN_MB = 10_000, 200
 MAX_FILES, MAX_MB = 100_000, 2_147
 """Above this a snapshot is refused: 100,000 files or 2 GiB, rounded down to megabytes."""
 
-WARN_ADDED_FILES = 500
-"""Above this an ignored folder from which files are added back was probably forgotten (files)."""
+WARN_ADDED_FILES, WARN_ADDED_MB = 500, 50
+"""Above this, ignored files that suffixes add back were probably forgotten (files, megabytes)."""
 
 DEFAULT_EXCLUDED = (".git", "wandb", "outputs", "datasets")
 """Which folders are never packed by default, from the specification."""
@@ -96,8 +96,10 @@ class SlurmConfig:
             fail with an "error", or "ignore" it.
         warn_code_files: number of files above which a snapshot is warned of; 0 for never.
         warn_code_mb: the same for its size, in megabytes (10^6 bytes).
-        warn_added_files: number of files that code_file_suffixes add back from one folder that git
-            ignores, above which that is warned of; 0 for never.
+        warn_added_files: number of files that code_file_suffixes adds back although git ignores
+            them, in all, above which that is warned of; 0 for never. Files in git's index do not
+            count, nor do virtual environments, which are warned of whatever their size.
+        warn_added_mb: the same for their size, in megabytes.
         max_code_files: number of files above which nothing is packed, and the submission fails;
             0 for no limit.
         max_code_mb: the same for the size, in megabytes.
@@ -146,6 +148,7 @@ class SlurmConfig:
     warn_code_files: int = WARN_FILES
     warn_code_mb: int = WARN_MB
     warn_added_files: int = WARN_ADDED_FILES
+    warn_added_mb: int = WARN_ADDED_MB
     max_code_files: int = MAX_FILES
     max_code_mb: int = MAX_MB
     require_clean: bool = False
@@ -205,6 +208,7 @@ _LIMITS = (
     "warn_code_files",
     "warn_code_mb",
     "warn_added_files",
+    "warn_added_mb",
     "max_code_files",
     "max_code_mb",
 )

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import tyro
 
-from slurmic.config import DEFAULT_EXCLUDED, DEFAULT_SUFFIXES, WARN_FILES, WARN_MB
+from slurmic.config import DEFAULT_EXCLUDED, DEFAULT_SUFFIXES, WARN_ADDED_MB, WARN_FILES, WARN_MB
 from slurmic.errors import ConfigError, SelectionError
 from slurmic.selection import Selection, SelectionRules, select
 
@@ -72,6 +72,9 @@ class Files:
         total = sum(sizes.values())
         if len(sizes) > WARN_FILES or total > WARN_MB * 1_000_000:
             warn(_size_warning(sizes))
+        added = selection.warn_of_size(list(sizes), list(sizes.values()), WARN_ADDED_MB)
+        if added:
+            warn(str(added))
         if not sizes:
             warn(_refusal(selection.require_files))
         say(f"{number(len(sizes), 'file')} would be packed, {size(total)}")

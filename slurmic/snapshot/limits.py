@@ -14,7 +14,14 @@ from functools import partial
 from itertools import accumulate
 from typing import Final, NamedTuple
 
-from slurmic.config import MAX_FILES, MAX_MB, WARN_ADDED_FILES, WARN_FILES, WARN_MB
+from slurmic.config import (
+    MAX_FILES,
+    MAX_MB,
+    WARN_ADDED_FILES,
+    WARN_ADDED_MB,
+    WARN_FILES,
+    WARN_MB,
+)
 from slurmic.errors import SelectionError
 from slurmic_store import shown
 
@@ -34,8 +41,9 @@ class SizeLimits:
         warn_mb: megabytes (10^6 bytes) above which a warning is given.
         max_files: number of files above which it is refused.
         max_mb: megabytes above which it is refused.
-        warn_added: files that suffixes add back from one ignored folder, above which a warning is
-            given (by the selection; see `slurmic.selection.select`).
+        warn_added: number of files that suffixes add back although git ignores them, above which
+            a warning is given (by the selection; see `slurmic.selection.select`).
+        warn_added_mb: the same for their size (see `Selection.warn_of_size`).
     """
 
     warn_files: int = WARN_FILES
@@ -43,6 +51,7 @@ class SizeLimits:
     max_files: int = MAX_FILES
     max_mb: int = MAX_MB
     warn_added: int = WARN_ADDED_FILES
+    warn_added_mb: int = WARN_ADDED_MB
 
     def check(self, paths: Sequence[bytes], sizes: Sequence[int]) -> str:
         """A warning for a snapshot of these files, or "".

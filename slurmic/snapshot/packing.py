@@ -97,7 +97,7 @@ class PackedCode:
         selection: what was selected.
         code_root: the source tree, absolute.
         made_folders: folders that did not exist before, deepest first.
-        size_warning: what is to be said about its size, or "".
+        size_warnings: what is to be said about its size.
         later_warnings: what the submission had to say after packing; goes into the record
             together with the job ids.
         reused: the record of the earlier snapshot whose code folder is used; this one has none.
@@ -109,7 +109,7 @@ class PackedCode:
     selection: Selection
     code_root: str
     made_folders: tuple[str, ...] = ()
-    size_warning: str = ""
+    size_warnings: tuple[str, ...] = ()
     later_warnings: list[str] = field(default_factory=list)
     reused: SnapshotRecord | None = None
 
@@ -137,7 +137,7 @@ class PackedCode:
         """What the user should know about it."""
         return [
             *(str(warning) for warning in self.selection.warnings),
-            *([self.size_warning] if self.size_warning else []),
+            *self.size_warnings,
             *self.snapshot.notices,
         ]
 
@@ -212,6 +212,8 @@ def _take(
 
     def inspect(paths: Sequence[bytes], sizes: Sequence[int]) -> None:
         said.extend(filter(None, [request.limits.check(paths, sizes)]))
+        added = selection.warn_of_size(paths, sizes, request.limits.warn_added_mb)
+        said.extend([str(added)] if added else [])
 
     def about() -> dict[str, Any]:
         return {
@@ -240,7 +242,7 @@ def _take(
         info=about,
         inspect=inspect,
     )
-    packed = PackedCode(store, location, snapshot, selection, root, made, "".join(said))
+    packed = PackedCode(store, location, snapshot, selection, root, made, tuple(said))
     if request.reuse:
         reused = find_reusable(store, snapshot.record)
         if reused is not None:

@@ -99,6 +99,7 @@ def pack_request(settings: Settings) -> PackRequest:
             config.max_code_files,
             config.max_code_mb,
             config.warn_added_files,
+            config.warn_added_mb,
         ),
         about={
             "job_name": config.job_name,

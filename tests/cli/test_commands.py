@@ -55,6 +55,19 @@ def test_files_says_what_a_submission_would(run: Any, project: Path) -> None:
     assert b"refused: 5 files, 3,000.0 MB, would be packed, more than the limit" in done.stderr
 
 
+def test_files_warns_of_large_files_that_are_added_back(run: Any, project: Path) -> None:
+    (project / ".gitignore").write_text("/data/*\n")
+    (project / "data").mkdir()
+    for name in "abc":
+        with open(project / "data" / f"{name}.yaml", "wb") as file:
+            file.truncate(60_000_000)
+    done = run("files", cwd=project)
+    assert done.stderr.startswith(
+        b"slurmic: warning: code_file_suffixes adds back 3 files, 180.0 MB, that git ignores, "
+        b'from "data"\n  add "data" to exclude_code_folders, or raise warn_added_mb\n'
+    )
+
+
 def test_a_snapshot_that_is_too_large_is_refused(run: Any, project: Path, tmp_path: Path) -> None:
     store = ("--store", str(tmp_path / "store"))
     done = run("snapshot", str(project), "--max-code-files", "3", *store)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -72,9 +73,16 @@ def test_limits_hold_for_a_submission(tmp_path: Path, write: Any) -> None:
     write(tmp_path / "project", {"generated/b.py": "x"})
     with pytest.warns(SlurmicWarning, match=r'adds back 2 files .* "generated"'):
         function[SlurmConfig(warn_added_files=1, **fields)]()
+    write(tmp_path / "project", {"generated/b.yaml": "x" * 1_100_000})
+    with pytest.warns(SlurmicWarning, match=r"adds back 3 files, 1\.1 MB, .*\n.* warn_added_mb"):
+        function[SlurmConfig(warn_added_mb=1, **fields)]()
+    (record, *_) = sorted((tmp_path / "out").rglob("code*.json"), key=os.path.getmtime)[::-1]
+    assert "raise warn_added_mb" in record.read_text()
 
 
-@pytest.mark.parametrize("field", ["warn_code_files", "warn_added_files", "max_code_mb"])
+@pytest.mark.parametrize(
+    "field", ["warn_code_files", "warn_added_files", "warn_added_mb", "max_code_mb"]
+)
 @pytest.mark.parametrize("value", [-1, 1.5, "10", True, None])
 def test_a_limit_is_a_whole_number(field: str, value: object) -> None:
     with pytest.raises(ConfigError, match=f"{field} cannot be"):
