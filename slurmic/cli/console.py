@@ -41,14 +41,12 @@ def write_paths(paths: list[bytes], *, nul: bool) -> None:
         paths: raw bytes.
         nul: end each with NUL instead of a newline, and write it raw in any case.
     """
-    out = sys.stdout.buffer
-    if nul:
-        out.write(b"".join(path + b"\0" for path in paths))
-    elif sys.stdout.isatty():
-        out.write("".join(f"{one_line(path)}\n" for path in paths).encode())
+    if sys.stdout.isatty() and not nul:
+        sys.stdout.write("".join(f"{one_line(path)}\n" for path in paths))
     else:
-        out.write(b"".join(path + b"\n" for path in paths))
-    out.flush()
+        end = b"\0" if nul else b"\n"
+        sys.stdout.buffer.write(b"".join(path + end for path in paths))
+    sys.stdout.flush()
 
 
 def one_line(text: str | bytes) -> str:
@@ -90,6 +88,8 @@ def console() -> Console:
 
     return Console(
         highlight=False,
+        # Not in names of files: ":smile:" is one.
+        emoji=False,
         soft_wrap=False,
         width=None if sys.stdout.isatty() else 100_000,
         # rich's own way with NO_COLOR leaves bold and dim text.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from slurmic.errors import ConfigError
+
 DONE = 0
 FAILED = 1
 USAGE = 2
@@ -22,3 +24,7 @@ exit codes:
   5    diff --exit-code: there are differences
   130  interrupted
 """
+
+
+class UsageError(ConfigError):
+    """A command line that means nothing, though all its words are known."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Annotated
@@ -11,11 +12,11 @@ from typing import Annotated
 import tyro
 
 from slurmic.config import DEFAULT_EXCLUDED, DEFAULT_SUFFIXES, WARN_ADDED_MB, WARN_FILES, WARN_MB
-from slurmic.errors import ConfigError, SelectionError
+from slurmic.errors import SelectionError
 from slurmic.selection import Selection, SelectionRules, select
 
 from .console import number, say, size, warn, write_paths
-from .exits import DONE
+from .exits import DONE, UsageError
 from .foldertree import draw_folders
 
 Suffixes = Annotated[
@@ -56,7 +57,7 @@ class Files:
     def run(self) -> int:
         """Write the list; the count and any warnings go to standard error."""
         if self.null + self.json + self.tree > 1:
-            raise ConfigError("--null, --json and --tree exclude each other", hint="give one")
+            raise UsageError("--null, --json and --tree exclude each other", hint="give one")
         selection = select(self.code_root, rules_of(self.suffixes, self.excluded))
         sizes = sizes_of(selection)
         if self.json:
@@ -67,6 +68,8 @@ class Files:
             draw_folders(selection.root, sizes)
         else:
             write_paths(selection.paths, nul=self.null)
+        # Nothing more is said about a list that nobody got.
+        sys.stdout.flush()
         for warning in selection.warnings:
             warn(str(warning))
         total = sum(sizes.values())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 
@@ -14,38 +13,59 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: the command line without the program's name; the process's own if None.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    from .console import say
+    from .exits import DONE, FAILED, INTERRUPTED
+    from .streams import OutputError, ReaderGoneError, discard_output, guarded_streams
+
+    with guarded_streams():
+        try:
+            try:
+                return _reported(arguments)
+            finally:
+                # When the interpreter does it, it is too late to say what failed.
+                sys.stdout.flush()
+        except ReaderGoneError:
+            # The reader has seen enough.
+            discard_output()
+            return DONE
+        except OutputError as error:
+            discard_output()
+            say(f"slurmic: error: {error}")
+            return FAILED
+        except KeyboardInterrupt:
+            say("slurmic: interrupted")
+            return INTERRUPTED
+
+
+def _reported(arguments: list[str]) -> int:
+    """Run a command, and say what fails; not what is wrong with standard output."""
+    try:
+        return _run(arguments)
+    except Exception as error:
+        from slurmic.errors import SlurmicError
+        from slurmic_store import StoreError
+
+        from .console import say
+        from .exits import FAILED, USAGE, UsageError
+        from .streams import OutputError
+
+        if isinstance(error, OutputError) or not isinstance(error, (SlurmicError, StoreError)):
+            raise
+        say(f"slurmic: error: {error}")
+        return USAGE if isinstance(error, UsageError) else FAILED
+
+
+def _run(arguments: list[str]) -> int:
+    from .exits import DONE, USAGE
+
     if arguments in (["--version"], ["-V"]):
         # Before the heavy imports.
         from slurmic.version import installed_version
 
         print(f"slurmic {installed_version()}")
-        return 0
-    from .console import say
-    from .exits import DONE, FAILED, INTERRUPTED
-
-    try:
-        return _run(arguments)
-    except BrokenPipeError:
-        # The reader has seen enough; closing standard output again would complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
-    except KeyboardInterrupt:
-        say("slurmic: interrupted")
-        return INTERRUPTED
-    except Exception as error:
-        from slurmic.errors import SlurmicError
-        from slurmic_store import StoreError
-
-        if not isinstance(error, (SlurmicError, StoreError)):
-            raise
-        say(f"slurmic: error: {error}")
-        return FAILED
-
-
-def _run(arguments: list[str]) -> int:
     from .commands import COMMANDS, overview, unknown_command
     from .console import say
-    from .exits import DONE, USAGE
 
     if arguments and arguments[0] in ("-h", "--help"):
         print(overview(), end="")
