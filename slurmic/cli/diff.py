@@ -11,10 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from slurmic.errors import ConfigError
-
 from .console import colours, say
-from .exits import DIFFERENT, DONE
+from .exits import DIFFERENT, DONE, UsageError
 from .options import NullFlag, StoreOption
 
 if TYPE_CHECKING:
@@ -99,13 +97,13 @@ class Diff:
 
     def _check(self) -> None:
         if (self.patch or self.binary) + self.stat + self.name_only + self.json > 1:
-            raise ConfigError(
+            raise UsageError(
                 "--patch, --stat, --name-only and --json exclude each other", hint="give one"
             )
         if self.null and (self.patch or self.binary or self.stat or self.json):
-            raise ConfigError("--null is for lists of names", hint="leave it out")
+            raise UsageError("--null is for lists of names", hint="leave it out")
         if self.a == "." and not self.b:
-            raise ConfigError(
+            raise UsageError(
                 "'.' is the working tree: there is nothing to compare it with",
                 hint="name a snapshot: 'slurmic diff REF' compares it with its working tree",
             )

@@ -76,8 +76,8 @@ def _say_sum(store: Store, usage: StoreSharing) -> None:
 
 def _draw(users: list[UserUsage], pins: dict[str, str]) -> None:
     from rich import box
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
     screen = console()
     # The name of the folder is what a narrow terminal must still have room for.
@@ -91,14 +91,14 @@ def _draw(users: list[UserUsage], pins: dict[str, str]) -> None:
     table.add_column("output folder", overflow="fold")
     most = max((user.own_size + user.shared_size for user in users), default=0)
     for user in users:
-        cells = {
+        cells: dict[str, str | Text] = {
             "files": f"{user.files:,}",
             "apparent": size(user.apparent_size),
             "shared": size(user.shared_size),
             "frees": size(user.own_size),
             "inodes": f"{user.own_inodes:,}",
             "": _bar(user, most),
-            "output folder": escape(_named(user, pins)),
+            "output folder": Text(_named(user, pins), overflow="fold"),
         }
         table.add_row(*(cells[str(column.header)] for column in table.columns))
     screen.print(table)

@@ -12,10 +12,10 @@ from typing import IO, Annotated
 
 import tyro
 
-from slurmic.errors import ConfigError, SlurmicError
+from slurmic.errors import SlurmicError
 
 from .console import number, one_line, say, size, write_paths
-from .exits import DONE
+from .exits import DONE, UsageError
 from .references import Reference
 
 
@@ -50,12 +50,12 @@ class Export:
 
         to_stdout = self.output == "-"
         if not to_stdout and not self.output.endswith((".tar.zst", ".tzst", ".tar")):
-            raise ConfigError(
+            raise UsageError(
                 f"'{one_line(self.output)}' ends in none of .tar.zst, .tzst and .tar",
                 hint="the ending says how the archive is written",
             )
         if to_stdout and sys.stdout.isatty():
-            raise ConfigError(
+            raise UsageError(
                 "an archive is nothing for a terminal", hint="write it to a file, or into a pipe"
             )
         tree = (

@@ -15,7 +15,7 @@ def draw_folders(root: bytes, sizes: Mapping[bytes, int]) -> None:
         root: the source tree.
         sizes: size in bytes of each selected file, by its path below `root`.
     """
-    from rich.markup import escape
+    from rich.text import Text
     from rich.tree import Tree
 
     counts: dict[bytes, int] = {b"": 0}
@@ -31,7 +31,8 @@ def draw_folders(root: bytes, sizes: Mapping[bytes, int]) -> None:
     branches: dict[bytes, Tree] = {}
     for folder in sorted(counts, key=lambda path: path.split(b"/")):
         name = one_line(os.path.basename(folder) if folder else root)
-        label = f"{escape(name)}  {number(counts[folder], 'file')}, {size(bytes_[folder])}"
+        # Text, and not markup: what a name may have in it is no style.
+        label = Text(f"{name}  {number(counts[folder], 'file')}, {size(bytes_[folder])}")
         if folder:
             branches[folder] = branches[os.path.dirname(folder)].add(label)
         else:

@@ -12,7 +12,6 @@ from typing import Annotated
 
 import tyro
 
-from slurmic.errors import ConfigError
 from slurmic.snapshot import jobids
 from slurmic_store import (
     AnchorState,
@@ -27,7 +26,7 @@ from slurmic_store import (
 
 from .console import console, local_time, number, one_line, say, size, warn
 from .durations import duration
-from .exits import DONE, INCOMPLETE
+from .exits import DONE, INCOMPLETE, UsageError
 from .options import AgeOption, StoreOption
 from .stores import open_store
 from .summary import folder_state, info_text, is_dirty, pin_text, record_as_json
@@ -79,7 +78,7 @@ class Ls:
     def run(self) -> int:
         """Write the table; how many there are, and what could not be read, to standard error."""
         if self.limit < 0:
-            raise ConfigError(f"--limit {self.limit} is less than nothing", hint="give 1 or more")
+            raise UsageError(f"--limit {self.limit} is less than nothing", hint="give 1 or more")
         store = open_store(self.store)
         listed, damaged = self._collect(store)
         pins = pinned_ids(store)

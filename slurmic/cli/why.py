@@ -9,10 +9,9 @@ from typing import Annotated
 
 import tyro
 
-from slurmic.errors import ConfigError
 from slurmic.selection import Explanation, explain
 
-from .exits import DONE
+from .exits import DONE, UsageError
 from .files import Excluded, Suffixes, rules_of
 
 
@@ -39,7 +38,7 @@ class Why:
     def run(self) -> int:
         """Write one line a path."""
         if not self.paths:
-            raise ConfigError("no path was given", hint="name one: slurmic why PATH")
+            raise UsageError("no path was given", hint="name one: slurmic why PATH")
         rules = rules_of(self.suffixes, self.excluded)
         paths = [os.fsencode(self._found(path)) for path in self.paths]
         for explanation in explain(self.code_root, paths, rules):

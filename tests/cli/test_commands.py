@@ -156,7 +156,7 @@ def test_gc_reports_what_it_cannot_account_for(run: Any, project: Path, tmp_path
         (["ls", "--store", "nowhere"], 1, "no store at"),
         (["gc", "--store", "nowhere"], 1, "no store at"),
         (["gc", "--store", "project"], 1, "no store at"),
-        (["gc", "--grace", "soon", "--store", "nowhere"], 1, "nowhere|soon"),
+        (["gc", "--grace", "soon", "--store", "nowhere"], 2, "nowhere|soon"),
         (["frobnicate"], 2, "frobnicate"),
         (["gc", "--no-such-option"], 2, "no-such-option"),
         ([], 2, "required|files"),
@@ -263,7 +263,7 @@ def test_why_takes_paths_relative_to_the_tree_or_to_the_current_folder(
         '"d.txt": not packed, none of code_file_suffixes matches, and code_root has no .gitignore',
     ]
     done = run("why", cwd=project)
-    assert (done.returncode, done.stdout) == (1, b"")
+    assert (done.returncode, done.stdout) == (2, b"")
     assert b"no path was given" in done.stderr
 
 
@@ -278,7 +278,19 @@ def test_files_as_json_and_as_a_tree(run: Any, project: Path) -> None:
     lines = [line.strip() for line in done.stdout.decode().splitlines()]
     assert lines[0].endswith("project  4 files, 12 B")
     assert lines[1].endswith("b  1 file, 5 B")
-    assert run("files", "--tree", "-0", cwd=project).returncode == 1
+    for options in (("--tree", "-0"), ("--tree", "--json")):
+        done = run("files", *options, cwd=project)
+        assert (done.returncode, done.stdout) == (2, b"")
+
+
+def test_names_that_rich_would_make_something_of(run: Any, tmp_path: Path, write: Any) -> None:
+    """A folder sub:smile: was drawn as a face, and a backslash at the end of a name twice."""
+    names = ["sub:smile:", "back\\", "[red]x", "[x"]
+    project = write(tmp_path / "project", {f"{name}/a.py": "" for name in names})
+    done = run("files", "--tree", cwd=project)
+    lines = done.stdout.decode().splitlines()[1:]
+    shown = sorted(line.lstrip("├└─ ").partition("  ")[0] for line in lines)
+    assert shown == sorted(names), done.stderr
 
 
 def test_verify_finds_what_a_job_has_damaged_and_repairs_it(

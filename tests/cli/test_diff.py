@@ -188,18 +188,18 @@ def test_what_a_job_has_changed_is_not_what_was_packed(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("arguments", "code", "message"),
     [
-        (["."], "'.' is the working tree"),
-        (["nothing"], "no snapshot 'nothing'"),
-        (["out", "nothing"], "no snapshot 'nothing'"),
-        (["out", "--stat", "--patch"], "exclude each other"),
-        (["out", "--stat", "-0"], "--null is for lists"),
+        (["."], 2, "'.' is the working tree"),
+        (["nothing"], 1, "no snapshot 'nothing'"),
+        (["out", "nothing"], 1, "no snapshot 'nothing'"),
+        (["out", "--stat", "--patch"], 2, "exclude each other"),
+        (["out", "--stat", "-0"], 2, "--null is for lists"),
     ],
 )
-def test_mistakes(run: Any, project: Path, arguments: list[str], message: str) -> None:
+def test_mistakes(run: Any, project: Path, arguments: list[str], code: int, message: str) -> None:
     done = run("diff", *arguments)
-    assert (done.returncode, done.stdout) == (1, b"")
+    assert (done.returncode, done.stdout) == (code, b"")
     assert message in done.stderr.decode() and "Traceback" not in done.stderr.decode()
 
 

@@ -124,8 +124,8 @@ def test_filters_by_age(run: Any, records: Any) -> None:
     assert listed("--older-than", "2d") == ["b"]
     assert listed("--older-than", "2d", "--since", "1w") == []
     done = run("ls", "--since", "yesterday")
-    assert done.returncode == 1 and b"'yesterday' is not a length of time" in done.stderr
-    assert run("ls", "--limit", "-1").returncode == 1
+    assert done.returncode == 2 and b"'yesterday' is not a length of time" in done.stderr
+    assert run("ls", "--limit", "-1").returncode == 2
 
 
 def test_the_newest_of_one_second(run: Any, records: Any) -> None:
