@@ -50,7 +50,7 @@ def origin_lines(info: Mapping[str, Any]) -> list[Line]:
         *_git(_mapping(info.get("git"))),
         *_selection(_mapping(info.get("selection"))),
         ("versions", one_line(", ".join(versions))),
-        *labelled("warnings", _strings(info.get("warnings"))),
+        *labelled("warnings", _lines(_strings(info.get("warnings")))),
     ]
 
 
@@ -86,6 +86,11 @@ def _selection(selection: Mapping[str, Any]) -> list[Line]:
         f"excluded by function {exclude}" if exclude else excluded and f"not in {excluded}",
     ]
     return labelled("selection", ["; ".join(part for part in parts if part)])
+
+
+def _lines(texts: list[str]) -> list[str]:
+    """The lines of texts that may have several: a warning has its hint in the second."""
+    return [line for text in texts for line in text.splitlines() if line]
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -45,7 +45,7 @@ INFO = {
         "code_file_suffixes": [".py", ".sh"],
         "exclude_code_folders": ["wandb"],
     },
-    "warnings": ["two files look like secrets: .env"],
+    "warnings": ["two files look like secrets: .env\n  keep them out", "one\x1b[31m link"],
 }
 
 SHOWN = """\
@@ -65,6 +65,8 @@ git        8f3e21a000000000000000000000000000000000 (main), with changes
 selection  what git does not ignore; suffixes .py .sh; not in wandb
 versions   Python 3.12.1, slurmic 0.3.0
 warnings   two files look like secrets: .env
+             keep them out
+           one\\x1b[31m link
 pin        pinned 'paper'
 store      TMP/store
 """
