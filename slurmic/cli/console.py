@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
 from typing import TYPE_CHECKING, Literal
+
+from .streams import OutputError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 
 def say(message: str) -> None:
-    """Print a line for a person, on standard error."""
+    """Print a line for a person, on standard error; behind what was written so far."""
+    with contextlib.suppress(OutputError):  # it comes again, when the command ends
+        sys.stdout.flush()
     print(safe(message), file=sys.stderr)
 
 

@@ -40,9 +40,11 @@ def guarded_streams() -> Iterator[None]:
     _open_closed_ones()
     out, errors = sys.stdout, sys.stderr
     if out is sys.__stdout__:
-        sys.stdout = _text_stream(_Output(1, "wb", closefd=False), out)
+        # Line by line where it was so: on a terminal, or as PYTHONUNBUFFERED asks for.
+        at_once = out is not None and (out.line_buffering or _is_unbuffered(out))
+        sys.stdout = _text_stream(_Output(1, "wb", closefd=False), out, at_once)
     if errors is sys.__stderr__:
-        sys.stderr = _text_stream(_Messages(2, "wb", closefd=False), errors)
+        sys.stderr = _text_stream(_Messages(2, "wb", closefd=False), errors, True)
     try:
         yield
     finally:
@@ -67,13 +69,17 @@ def _open_closed_ones() -> None:
             os.set_inheritable(opened, True)
 
 
-def _text_stream(raw: io.FileIO, instead_of: TextIO | None) -> TextIO:
+def _is_unbuffered(stream: TextIO) -> bool:
+    return isinstance(stream, io.TextIOWrapper) and stream.write_through
+
+
+def _text_stream(raw: io.FileIO, instead_of: TextIO | None, line_buffering: bool) -> TextIO:
     """A stream of text on `raw`, otherwise like another; that is None if it was closed."""
     return io.TextIOWrapper(
         io.BufferedWriter(raw),
         encoding=None if instead_of is None else instead_of.encoding,
         errors="backslashreplace",
-        line_buffering=instead_of is None or raw.fileno() == 2 or instead_of.isatty(),
+        line_buffering=line_buffering,
     )
 
 
