@@ -22,7 +22,8 @@ from slurmic_store.lazy import lazy_names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .explain import Explanation, Reason, explain
+    from .explain import explain
+    from .explanation import Explanation, Explanations, PathKind, Reason
     from .patterns import IgnoreRule
     from .rules import SelectionRules
     from .selector import Selection, select
@@ -30,7 +31,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Explanation",
+    "Explanations",
     "IgnoreRule",
+    "PathKind",
     "Reason",
     "Selection",
     "SelectionRules",
@@ -43,7 +46,8 @@ __all__ = [
 __getattr__ = lazy_names(
     __name__,
     {
-        ".explain": "Explanation Reason explain",
+        ".explain": "explain",
+        ".explanation": "Explanation Explanations PathKind Reason",
         ".patterns": "IgnoreRule",
         ".rules": "SelectionRules",
         ".selector": "Selection select",

@@ -31,6 +31,9 @@ BarrierKind = Literal[
     "beyond_symlink",
 ]
 
+#: What stands in the place of an entry where a function has replaced exclude_code_folders.
+EXCLUDE_FUNCTION: Final = "the exclude function"
+
 #: How the record of a snapshot begins.
 RECORD_HEAD: Final = b'{"slurmic_record"'
 
@@ -60,8 +63,8 @@ def is_submissions_folder(name: bytes) -> bool:
 
 def mark_of(
     directory: bytes, names: frozenset[bytes] | None = None
-) -> Literal["output_folder", "store"] | None:
-    """What a file in `directory` marks it as, or None.
+) -> tuple[bytes, Literal["output_folder", "store"]] | None:
+    """The name of a file in `directory` that marks it, and as what; or None.
 
     Args:
         directory: absolute.
@@ -71,20 +74,28 @@ def mark_of(
         if (names is None or marker in names) and (
             read_head(os.path.join(directory, marker), len(beginning)) == beginning
         ):
-            return kind
+            return marker, kind
     return None
 
 
-def _holds_code_folder(directory: bytes) -> bool:
-    """Whether `directory` (absolute) is an output folder whose first code folder was deleted."""
+def _record_within(directory: bytes) -> bytes | None:
+    """The name of a record in `directory` (absolute) whose code folder is there too, or None.
+
+    That is an output folder whose first code folder was deleted.
+    """
     try:
-        names = os.listdir(directory)
+        with os.scandir(directory) as entries:
+            folders = sorted(
+                entry.name
+                for entry in entries
+                if is_submissions_folder(entry.name) and entry.is_dir(follow_symlinks=False)
+            )
     except OSError:
-        return False
-    return any(
-        is_submissions_folder(name) and is_code_folder(os.path.join(directory, name))
-        for name in names
-    )
+        return None
+    for name in folders:
+        if is_code_folder(os.path.join(directory, name)):
+            return name + b".json"
+    return None
 
 
 def directory_test(root: bytes, rules: SelectionRules) -> Callable[[bytes], bool] | None:
@@ -106,11 +117,13 @@ class Barrier:
         kind: why.
         directory: relative to code_root.
         entry: of ``exclude_code_folders``, if that is the reason.
+        marker: the file that marks it as an output folder or a store, relative to code_root.
     """
 
     kind: BarrierKind
     directory: bytes
     entry: str = ""
+    marker: bytes = b""
 
 
 class Barriers:
@@ -129,18 +142,30 @@ class Barriers:
 
     def above(self, path: bytes) -> Barrier | None:
         """The topmost barrier among the directories that hold `path` (relative), or None."""
+        # No recursion: a path may have more parts than Python's stack has room for.
+        unknown: list[bytes] = []
         directory = os.path.dirname(path)
-        if not directory:
-            return None
-        if directory not in self._known:
-            self._known[directory] = self.above(directory) or self.at(directory)
-        return self._known[directory]
+        while directory and directory not in self._known:
+            unknown.append(directory)
+            directory = os.path.dirname(directory)
+        barrier = self._known[directory] if directory else None
+        for directory in reversed(unknown):
+            barrier = self._known[directory] = barrier or self.at(directory)
+        return barrier
 
     def at(self, directory: bytes) -> Barrier | None:
         """The barrier that `directory` (relative) itself is, or None. It need not exist."""
         name = os.path.basename(directory)
         if name == GIT_DIRECTORY:
             return Barrier("git_directory", directory)
+        absolute = os.path.join(self._root, directory)
+        try:
+            mode = os.lstat(absolute).st_mode
+        except OSError:
+            mode = 0
+        if stat.S_ISLNK(mode):
+            # Before what is said of folders: a link of that name is none.
+            return Barrier("beyond_symlink", directory)
         if name.startswith(STAGING):
             return Barrier("staging", directory)
         if directory in self._rules.literal_folders or (
@@ -149,14 +174,18 @@ class Barriers:
             entry = self._rules.excluding_entry(directory)
             if entry is None and self._rules.exclude_directory is None:
                 return Barrier("never", directory)
-            return Barrier("excluded_folder", directory, entry or "the exclude function")
-        absolute = os.path.join(self._root, directory)
-        try:
-            if stat.S_ISLNK(os.lstat(absolute).st_mode):
-                return Barrier("beyond_symlink", directory)
-        except OSError:
-            return None
+            return Barrier("excluded_folder", directory, entry or EXCLUDE_FUNCTION)
+        return self._marked(directory, absolute) if stat.S_ISDIR(mode) else None
+
+    def _marked(self, directory: bytes, absolute: bytes) -> Barrier | None:
+        """The barrier that a directory is by a file in it or beside it."""
         mark = mark_of(absolute)
-        if mark is None and (is_code_folder(absolute) or _holds_code_folder(absolute)):
-            mark = "output_folder"
-        return Barrier(mark, directory) if mark else None
+        if mark is not None:
+            marker, kind = mark
+            return Barrier(kind, directory, marker=os.path.join(directory, marker))
+        if is_code_folder(absolute):
+            return Barrier("output_folder", directory, marker=directory + b".json")
+        record = _record_within(absolute)
+        if record is not None:
+            return Barrier("output_folder", directory, marker=os.path.join(directory, record))
+        return None

@@ -4,107 +4,22 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from functools import cached_property
 
-from .boundaries import Barrier, BarrierKind, Barriers
-from .discovery import GITIGNORE, SourceTree, root_level, with_ignore_file
+from slurmic.errors import SelectionError
+
+from .boundaries import Barrier, Barriers
+from .discovery import GITIGNORE, RootLevel, SourceTree, root_level, with_ignore_file
 from .display import shown
+from .explanation import INCLUDE_FUNCTION, Explanation, Explanations, PathKind, Reason
 from .gitindex import GitQuery
 from .matcher import Level
 from .patterns import IgnoreRule
 from .rules import SelectionRules, packed
 from .selector import absolute_root
-
-PathKind = Literal["file", "symlink", "directory", "special", "missing"]
-
-#: What decided. "not_ignored" comes with a rule if one re-includes the path.
-Reason = (
-    BarrierKind
-    | Literal[
-        "code_root",
-        "outside_root",
-        "special_file",
-        "unreadable_directory",
-        "suffix",
-        "tracked",
-        "ignored",
-        "not_ignored",
-        "no_suffix",
-    ]
-)
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """The verdict on one path.
-
-    Attributes:
-        path: relative to code_root; as given if it is outside.
-        packed: whether it is packed. For a directory: whether files in it are, unless a rule of
-            their own keeps them out; one that git ignores counts as not packed, although
-            code_file_suffixes adds back files in it.
-        reason: what decided.
-        kind: what is there now; a missing path is judged as a file would be (as a directory if
-            given with a slash at its end).
-        entry: of code_file_suffixes or exclude_code_folders, if one decided.
-        directory: the directory above `path` that was decided about, if it was not `path` itself;
-            b"." is code_root.
-        rule: the line of an ignore file that decided.
-    """
-
-    path: bytes
-    packed: bool
-    reason: Reason
-    kind: PathKind
-    entry: str = ""
-    directory: bytes = b""
-    rule: IgnoreRule | None = None
-
-    def __str__(self) -> str:
-        verdict = "packed" if self.packed else "not packed"
-        known = self.reason != "unreadable_directory"
-        missing = " (does not exist)" if self.kind == "missing" and known else ""
-        return f"{shown(self.path)}{missing}: {verdict}, {self._because()}"
-
-    def _because(self) -> str:
-        where = shown(self.directory)
-        if self.reason == "suffix":
-            return f"by {self.entry} in code_file_suffixes"
-        if self.reason == "tracked":
-            assert self.rule is not None
-            return f"tracked by git, although {_location(self.rule)} matches"
-        if self.reason == "ignored":
-            assert self.rule is not None
-            what = f"its folder {where}" if self.directory else "it"
-            return f"{_location(self.rule)} ignores {what}" + (
-                ", but files in it with code_file_suffixes are" if self.kind == "directory" else ""
-            )
-        if self.reason == "not_ignored":
-            return f"re-included by {_location(self.rule)}" if self.rule else "not ignored"
-        if self.reason == "excluded_folder":
-            return f"{shown(self.directory)} is excluded by {self.entry} in exclude_code_folders"
-        return _FIXED[self.reason].format(where=where)
-
-
-_FIXED: dict[str, str] = {
-    "code_root": "it is code_root itself",
-    "outside_root": "it is outside of code_root",
-    "special_file": "it is neither a file nor a link",
-    "unreadable_directory": "{where} cannot be read",
-    "no_suffix": "none of code_file_suffixes matches, and code_root has no .gitignore",
-    "git_directory": "{where} belongs to git",
-    "staging": "slurmic prepares something in {where}",
-    "never": "{where} is the output folder or the store",
-    "output_folder": "{where} is an output folder of slurmic (it has a code.json)",
-    "store": "{where} is a store of slurmic (it has a FORMAT)",
-    "beyond_symlink": "it is beyond the link {where}",
-}
-
-
-def _location(rule: IgnoreRule) -> str:
-    return f"{shown(rule.source)} line {rule.line} ({shown(rule.text)})"
+from .warnings import SelectionWarning, unreadable_warnings
 
 
 def explain(
@@ -113,7 +28,7 @@ def explain(
     rules: SelectionRules,
     *,
     environ: Mapping[str, str] | None = None,
-) -> list[Explanation]:
+) -> Explanations:
     """Say for each of `paths` whether it is packed and what decides that.
 
     Args:
@@ -122,26 +37,26 @@ def explain(
         rules, environ: as for `select`.
 
     Raises:
-        SelectionError: `root` is not a directory.
+        SelectionError: `root` is not a directory that can be read.
     """
     environ = os.environ if environ is None else environ
-    tree = SourceTree.at(absolute_root(root), environ)
-    tracked: frozenset[bytes] = frozenset()
-    level: Level | None = None
-    ignoring: IgnoreRule | None = None
-    hidden: dict[bytes, bytes] = {}
-    if tree.discovering:
-        settings = None
-        if tree.repository is not None:
-            with GitQuery(tree.root, tree.repository, environ) as git:
-                git.ask_tracked()
-                hidden = git.hidden_ignore_files()
-                settings = git.settings()
-                tracked = frozenset(git.tracked())
-        above = root_level(tree, settings, hidden)
-        level, ignoring = above.level, above.ignoring
-    explainer = _Explainer(tree, rules, tracked, hidden, level, ignoring)
-    return [explainer.explain(os.fsencode(path)) for path in paths]
+    path = absolute_root(root)
+    try:
+        os.scandir(path).close()
+    except OSError as error:
+        raise SelectionError(
+            f"cannot read code_root {shown(path)}: {(error.strerror or 'error').lower()}"
+        ) from error
+    tree = SourceTree.at(path, environ)
+    given = [os.fsencode(path) for path in paths]
+    if not tree.discovering:
+        return _Explainer(tree, rules, RootLevel(None, None, ())).run(given)
+    if tree.repository is None:
+        return _Explainer(tree, rules, root_level(tree, None)).run(given)
+    with GitQuery(tree.root, tree.repository, environ) as git:
+        hidden = git.hidden_ignore_files()
+        above = root_level(tree, git.settings(), hidden)
+        return _Explainer(tree, rules, above, hidden, git).run(given)
 
 
 @dataclass(frozen=True)
@@ -155,82 +70,132 @@ class _Ignored:
         return self.rule is not None and not self.rule.negated
 
 
+_NOT_IGNORED = _Ignored(None)
+
+
 class _Explainer:
+    """Explains paths of one tree. None of it recurses: a path may have thousands of parts."""
+
     def __init__(
         self,
         tree: SourceTree,
         rules: SelectionRules,
-        tracked: frozenset[bytes],
-        hidden: Mapping[bytes, bytes],
-        level: Level | None,
-        ignoring: IgnoreRule | None,
+        above: RootLevel,
+        hidden: Mapping[bytes, bytes] | None = None,
+        git: GitQuery | None = None,
     ) -> None:
         self._tree = tree
         self._rules = rules
-        self._tracked = tracked
-        self._hidden = hidden
+        self._hidden = hidden or {}
+        self._git = git
         self._barriers = Barriers(tree.root, rules)
+        self._unreadable_rules = list(above.unreadable)
         self._listed: dict[bytes, bytes] = {}
         self._levels: dict[bytes, Level | _Ignored] = {}
-        if level is None:
-            self._levels[b""] = _Ignored(ignoring, b".")
+        if above.level is None:
+            self._levels[b""] = _Ignored(above.ignoring, b".")
         else:
-            self._levels[b""] = self._with_gitignore(level, b"")
+            self._levels[b""] = self._with_gitignore(above.level, b"")
 
-    def explain(self, given: bytes) -> Explanation:
-        path = self._relative(given)
+    def run(self, paths: list[bytes]) -> Explanations:
+        explanations = tuple(self._explain(path) for path in paths)
+        return Explanations(explanations, tuple(self._warnings()))
+
+    def _warnings(self) -> Iterator[SelectionWarning]:
+        yield from unreadable_warnings([], self._unreadable_rules)
+        problem = None if self._git is None else self._git.problem
+        if problem is not None:
+            yield SelectionWarning(
+                "git_unavailable",
+                f"{problem.message}; tracked files that patterns match may be called ignored",
+                problem.hint,
+            )
+
+    def _explain(self, given: bytes) -> Explanation:
+        absolute = os.path.normpath(os.path.join(self._tree.root, given))
+        path = self._relative(absolute)
         if path is None:
-            return Explanation(given, False, "outside_root", _kind_of(given))
+            return Explanation(absolute, False, "outside_root", _kind_of(absolute))
         if path == b".":
             return Explanation(path, True, "code_root", "directory")
         kind = _kind_of(os.path.join(self._tree.root, path))
-        directory = kind == "directory" or (kind == "missing" and given.endswith(b"/"))
+        directory = kind == "directory" or (kind in ("missing", "unknown") and given.endswith(b"/"))
         barrier = self._barriers.above(path) or self._barrier_at(path, directory)
         if barrier is not None:
             return Explanation(
-                path, False, barrier.kind, kind, barrier.entry, directory=barrier.directory
+                path,
+                False,
+                barrier.kind,
+                kind,
+                barrier.entry,
+                directory=barrier.directory,
+                marker=barrier.marker,
             )
         if kind == "special":
             return Explanation(path, False, "special_file", kind)
         unreadable = self._unreadable(path if directory else os.path.dirname(path))
-        if unreadable and not (path in self._tracked and kind in ("file", "symlink")):
+        if unreadable and not (kind in ("file", "symlink") and path in self._tracked):
             return Explanation(path, False, "unreadable_directory", kind, directory=unreadable)
+        return self._judged(path, kind, directory)
 
-        suffix = None if directory else self._suffix(path)
-        ignored = self._ignored(path, directory) if self._tree.discovering else _Ignored(None)
-        tracked = path in self._tracked and not directory
+    def _judged(self, path: bytes, kind: PathKind, directory: bool) -> Explanation:
+        """The verdict of suffixes and git on a path that nothing else keeps out."""
+        discovering = self._tree.discovering
+        entry = None if directory else self._suffix(path)
+        ignored = self._ignored(path, directory) if discovering else _NOT_IGNORED
+        tracked = bool(ignored) and not directory and path in self._tracked
         verdict = packed(
             excluded=False,
-            suffix_matches=suffix is not None,
-            discovering=self._tree.discovering or directory,
+            suffix_matches=entry is not None,
+            discovering=discovering,
             ignored=bool(ignored) and not tracked,
         )
-        if suffix is not None:
-            return Explanation(path, verdict, "suffix", kind, suffix)
-        if not self._tree.discovering and not directory:
-            return Explanation(path, verdict, "no_suffix", kind)
         reason: Reason = "not_ignored"
-        if ignored:
+        if entry is not None:
+            reason = "suffix"
+            if tracked or not ignored:
+                ignored = _NOT_IGNORED  # It would be packed all the same.
+        elif not discovering:
+            reason = "no_suffix"
+            if directory:
+                reason = "suffixes_only"
+                entry = INCLUDE_FUNCTION if self._rules.include else None
+        elif ignored:
             reason = "tracked" if tracked else "ignored"
         return Explanation(
-            path, verdict, reason, kind, directory=ignored.directory, rule=ignored.rule
+            path,
+            verdict,
+            reason,
+            kind,
+            entry or "",
+            directory=ignored.directory,
+            rule=ignored.rule,
         )
+
+    @cached_property
+    def _tracked(self) -> frozenset[bytes]:
+        # Asked for only where it matters: so is the warning that git does not answer.
+        if self._git is None:
+            return frozenset()
+        self._git.ask_tracked()
+        return frozenset(self._git.tracked())
 
     def _unreadable(self, directory: bytes) -> bytes:
         """The topmost of `directory` and those above it that cannot be listed, or b""."""
-        if not directory:
-            return b""
-        if directory not in self._listed:
-            above = self._unreadable(os.path.dirname(directory))
-            self._listed[directory] = above or (
-                b"" if _can_be_listed(os.path.join(self._tree.root, directory)) else directory
-            )
-        return self._listed[directory]
+        unknown: list[bytes] = []
+        while directory and directory not in self._listed:
+            unknown.append(directory)
+            directory = os.path.dirname(directory)
+        found = self._listed[directory] if directory else b""
+        for directory in reversed(unknown):
+            if not found and not _can_be_listed(os.path.join(self._tree.root, directory)):
+                found = directory
+            self._listed[directory] = found
+        return found
 
-    def _relative(self, given: bytes) -> bytes | None:
-        """`given` relative to the root, or None if it is outside."""
+    def _relative(self, path: bytes) -> bytes | None:
+        """`path`, which is absolute, relative to the root; None if it is outside."""
         root = self._tree.root
-        path = os.path.normpath(os.path.join(root, given))
         for top, candidate in (
             (root, path),
             # Spelled through another link. The last name stays as it is: it may be a link itself.
@@ -256,7 +221,7 @@ class _Explainer:
             return self._rules.matching_suffix(os.path.basename(path))
         root = os.fsdecode(self._tree.root)
         taken = self._rules.include(os.path.join(root, os.fsdecode(path)), root)
-        return "the include function" if taken else None
+        return INCLUDE_FUNCTION if taken else None
 
     def _ignored(self, path: bytes, directory: bool) -> _Ignored:
         parent, name = os.path.split(path)
@@ -266,16 +231,20 @@ class _Explainer:
         return _Ignored(level.deciding_rule(name, directory=directory))
 
     def _level(self, directory: bytes) -> Level | _Ignored:
-        known = self._levels.get(directory)
-        if known is None:
-            known = self._levels[directory] = self._entered(directory)
-        return known
+        unknown: list[bytes] = []
+        while directory not in self._levels:
+            unknown.append(directory)
+            directory = os.path.dirname(directory)
+        level = self._levels[directory]
+        for directory in reversed(unknown):
+            if isinstance(level, Level):
+                level = self._entered(level, directory)
+            self._levels[directory] = level
+        return level
 
-    def _entered(self, directory: bytes) -> Level | _Ignored:
-        parent, name = os.path.split(directory)
-        level = self._level(parent)
-        if isinstance(level, _Ignored):
-            return level
+    def _entered(self, level: Level, directory: bytes) -> Level | _Ignored:
+        """What is ignored in `directory`, `level` being that of the one above it."""
+        name = os.path.basename(directory)
         below = level.enter(name)
         if below is None:
             return _Ignored(level.deciding_rule(name, directory=True), directory)
@@ -283,8 +252,15 @@ class _Explainer:
 
     def _with_gitignore(self, level: Level, directory: bytes) -> Level:
         path = directory + GITIGNORE
-        absolute = os.path.join(self._tree.root, path)
-        return with_ignore_file(level, absolute, self._tree.prefix + path, hidden=self._hidden)[0]
+        level, readable = with_ignore_file(
+            level,
+            os.path.join(self._tree.root, path),
+            self._tree.prefix + path,
+            hidden=self._hidden,
+        )
+        if not readable:
+            self._unreadable_rules.append(path)
+        return level
 
 
 def _can_be_listed(directory: bytes) -> bool:
@@ -301,10 +277,34 @@ def _can_be_listed(directory: bytes) -> bool:
 def _kind_of(path: bytes) -> PathKind:
     try:
         mode = os.lstat(path).st_mode
-    except (OSError, ValueError):
+    except (FileNotFoundError, NotADirectoryError, ValueError):
         return "missing"
+    except OSError:
+        return _listed_kind(path)
     if stat.S_ISREG(mode):
         return "file"
     if stat.S_ISDIR(mode):
         return "directory"
     return "symlink" if stat.S_ISLNK(mode) else "special"
+
+
+def _listed_kind(path: bytes) -> PathKind:
+    """What is said of a path by the directory that it is in, as for the walk.
+
+    One may be listed without the permission to look at what is in it.
+    """
+    parent, name = os.path.split(path)
+    try:
+        with os.scandir(parent) as entries:
+            for entry in entries:
+                if entry.name == name:
+                    if entry.is_symlink():
+                        return "symlink"
+                    if entry.is_dir(follow_symlinks=False):
+                        return "directory"
+                    return "file" if entry.is_file(follow_symlinks=False) else "special"
+    except (FileNotFoundError, NotADirectoryError):
+        return "missing"
+    except OSError:
+        return "unknown"
+    return "missing"

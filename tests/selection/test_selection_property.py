@@ -77,8 +77,14 @@ def test_explanations_agree_with_the_selection_and_with_check_ignore(
     if not tree.in_repository:
         return
     verdicts = sandbox.verdicts(candidates)
+    tracked = sandbox.in_index()
+    gitignore = sandbox.root / ".gitignore"
+    discovering = gitignore.is_file() and not gitignore.is_symlink()
     for item in explanations:
-        if item.reason in ("ignored", "not_ignored", "tracked"):
+        if item.reason == "suffix":
+            ignored = verdicts[item.path].ignored and item.path not in tracked
+            assert (item.rule is not None) == (discovering and ignored)
+        if item.reason in ("ignored", "not_ignored", "tracked") or item.rule:
             rule = item.rule
             found = (rule.source, b"%d" % rule.line, rule.text) if rule else (b"", b"", b"")
             verdict = verdicts[item.path]
