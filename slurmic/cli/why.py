@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -11,6 +12,7 @@ import tyro
 
 from slurmic.selection import Explanation, explain
 
+from .console import warn
 from .exits import DONE, UsageError
 from .files import Excluded, Suffixes, rules_of
 
@@ -19,8 +21,12 @@ from .files import Excluded, Suffixes, rules_of
 class Why:
     """Say for each path whether it would be packed, and which rule decides."""
 
-    paths: tyro.conf.Positional[list[str]]
-    """relative to the source tree, else to the current folder, or absolute; they need not exist"""
+    paths: Annotated[tyro.conf.Positional[list[str]], tyro.conf.arg(metavar="PATH ...")] = field(
+        default_factory=list
+    )
+    """as git takes them: relative to the current folder if that is in the source tree, else to the
+    source tree. One that does not exist there, but relative to the other, is taken so. They need
+    not exist"""
 
     code_root: Annotated[str, tyro.conf.arg(metavar="DIR")] = "."
     """the source tree"""
@@ -40,15 +46,25 @@ class Why:
         if not self.paths:
             raise UsageError("no path was given", hint="name one: slurmic why PATH")
         rules = rules_of(self.suffixes, self.excluded)
-        paths = [os.fsencode(self._found(path)) for path in self.paths]
-        for explanation in explain(self.code_root, paths, rules):
+        found = explain(self.code_root, self._absolute(), rules)
+        for explanation in found:
             print(json.dumps(_as_json(explanation)) if self.json else explanation)
+        sys.stdout.flush()
+        for warning in found.warnings:
+            warn(str(warning))
         return DONE
 
-    def _found(self, path: str) -> str:
-        """`path`, absolute if it exists in the current folder and not in the source tree."""
-        here = os.path.lexists(path) and not os.path.lexists(os.path.join(self.code_root, path))
-        return os.path.join(os.getcwd(), path) if here else path
+    def _absolute(self) -> list[str]:
+        """The paths that are meant."""
+        here, root = os.getcwd(), os.path.abspath(self.code_root)
+        real = os.path.realpath(root)
+        inside = os.path.commonpath([os.path.realpath(here), real]) == real
+        folders = (here, root) if inside else (root, here)
+        paths = []
+        for path in self.paths:
+            candidates = [os.path.join(folder, path) for folder in folders]
+            paths.append(next(filter(os.path.lexists, candidates), candidates[0]))
+        return paths
 
 
 def _as_json(explanation: Explanation) -> dict[str, object]:
@@ -60,6 +76,7 @@ def _as_json(explanation: Explanation) -> dict[str, object]:
         "kind": explanation.kind,
         "entry": explanation.entry or None,
         "folder": os.fsdecode(explanation.directory) or None,
+        "marker": os.fsdecode(explanation.marker) or None,
         "source": None if rule is None else os.fsdecode(rule.source),
         "line": None if rule is None else rule.line,
         "pattern": None if rule is None else os.fsdecode(rule.text),

@@ -5,12 +5,22 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+DOCUMENT = Path(__file__).parents[2] / "docs" / "json.md"
+
 
 def json_fields(section: str) -> set[str]:
-    """The fields that docs/json.md states in the table under a heading."""
-    text = Path(__file__).parents[2].joinpath("docs", "json.md").read_text()
-    body = re.split(rf"^#+ {re.escape(section)}$", text, flags=re.MULTILINE)[1]
+    """The fields that it states in the table under a heading."""
+    return _first_column(section, r"`(\w+)`")
+
+
+def json_values(section: str) -> set[str]:
+    """The strings that it states in the table under a heading."""
+    return _first_column(section, r'`"(\w+)"`')
+
+
+def _first_column(section: str, pattern: str) -> set[str]:
+    body = re.split(rf"^#+ {re.escape(section)}$", DOCUMENT.read_text(), flags=re.MULTILINE)[1]
     table = re.split(r"^#+ ", body, flags=re.MULTILINE)[0]
-    fields = set(re.findall(r"^\| `(\w+)` \|", table, flags=re.MULTILINE))
-    assert fields, section
-    return fields
+    found = re.findall(rf"^\| {pattern} \|", table, flags=re.MULTILINE)
+    assert found and len(found) == len(set(found)), section
+    return set(found)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import typing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from json_fields import json_fields
+from json_fields import DOCUMENT, json_fields, json_values
+
+from slurmic.selection import PathKind, Reason
 
 
 @pytest.fixture
@@ -27,6 +31,25 @@ def project(tmp_path: Path, write: Any, git_commit: Any, monkeypatch: pytest.Mon
 def objects(done: Any) -> list[dict[str, Any]]:
     assert done.stdout.isascii()
     return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def literals(kind: Any) -> set[str]:
+    """The values of a Literal, or of several."""
+    if typing.get_origin(kind) is typing.Literal:
+        return set(typing.get_args(kind))
+    return set().union(*map(literals, typing.get_args(kind)))
+
+
+def test_all_reasons_and_kinds_are_documented() -> None:
+    assert json_values("why: reason") == literals(Reason)
+    section = DOCUMENT.read_text().partition("\n## why\n")[2].partition("\n## ")[0]
+    (kinds,) = re.findall(r"^\| `kind` \| (.*) \|$", section, flags=re.MULTILINE)
+    assert set(re.findall(r'`"(\w+)"`', kinds)) == literals(PathKind)
+
+
+def test_every_section_is_there_once() -> None:
+    headings = re.findall(r"^#+ .*", DOCUMENT.read_text(), flags=re.MULTILINE)
+    assert len(headings) == len(set(headings))
 
 
 def test_every_command_writes_the_fields_that_are_documented(
