@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -49,10 +50,21 @@ def _reported(arguments: list[str]) -> int:
         from .exits import FAILED, USAGE, UsageError
         from .streams import OutputError
 
+        if isinstance(error, FileNotFoundError) and not _has_current_folder():
+            say("slurmic: error: the current folder was deleted\n  change to another one")
+            return FAILED
         if isinstance(error, OutputError) or not isinstance(error, (SlurmicError, StoreError)):
             raise
         say(f"slurmic: error: {error}")
         return USAGE if isinstance(error, UsageError) else FAILED
+
+
+def _has_current_folder() -> bool:
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _run(arguments: list[str]) -> int:

@@ -174,6 +174,23 @@ def test_a_mistake_gets_a_message_and_no_traceback(
     assert done.stdout == b"" or code == 2
 
 
+@pytest.mark.parametrize("command", [["files"], ["why", "a"], ["show", "."], ["ls"]])
+def test_a_current_folder_that_was_deleted(tmp_path: Path, command: list[str]) -> None:
+    """By somebody in another terminal."""
+    import subprocess
+
+    program = "from slurmic.cli.main import main; raise SystemExit(main())"
+    (tmp_path / "gone").mkdir()
+    done = subprocess.run(
+        ["sh", "-c", 'rmdir ../gone; exec "$@"', "sh", sys.executable, "-c", program, *command],
+        cwd=tmp_path / "gone",
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("slurmic: error: ") and "Traceback" not in done.stderr
+
+
 def test_version_and_help(run: Any) -> None:
     assert run("--version").stdout.startswith(b"slurmic ")
     text = run("--help").stdout.decode()
@@ -229,42 +246,6 @@ def test_text_for_people() -> None:
     ]
     with pytest.raises(ConfigError, match="'soon'"):
         duration("soon")
-
-
-def test_why_names_the_rule_as_git_would(run: Any, project: Path) -> None:
-    """Someone who finds out hours later that one file was not packed."""
-    (project / ".gitignore").write_text("# data\n*.txt\nb/\n")
-    paths = ["a.py", "d.txt", "b/c.sh", "b/nothing", "wandb/e.py", str(project / "d.txt")]
-    done = run("why", *paths, cwd=project)
-    lines = done.stdout.decode().splitlines()
-    assert [": packed" in line for line in lines] == [True, False, True, False, False, False]
-    assert '".gitignore" line 2 ("*.txt")' in lines[1]
-    assert '".gitignore" line 3 ("b/")' in lines[3] and "does not exist" in lines[3]
-    assert "wandb" in lines[4] and "exclude_code_folders" in lines[4]
-    done = run("why", "--json", "d.txt", "--code-root", str(project))
-    answer = json.loads(done.stdout)
-    expected = {
-        "path": "d.txt",
-        "packed": False,
-        "reason": "ignored",
-        "line": 2,
-        "pattern": "*.txt",
-    }
-    assert {name: answer[name] for name in expected} == expected
-
-
-def test_why_takes_paths_relative_to_the_tree_or_to_the_current_folder(
-    run: Any, project: Path
-) -> None:
-    done = run("why", "b/c.sh", "c.sh", "../d.txt", "--code-root", "..", cwd=project / "b")
-    assert done.stdout.decode().splitlines() == [
-        '"b/c.sh": packed, by .sh in code_file_suffixes',
-        '"b/c.sh": packed, by .sh in code_file_suffixes',
-        '"d.txt": not packed, none of code_file_suffixes matches, and code_root has no .gitignore',
-    ]
-    done = run("why", cwd=project)
-    assert (done.returncode, done.stdout) == (2, b"")
-    assert b"no path was given" in done.stderr
 
 
 def test_files_as_json_and_as_a_tree(run: Any, project: Path) -> None:
