@@ -7,22 +7,20 @@ import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Final, Literal
+from typing import Literal
 
 from slurmic.config import WARN_ADDED_FILES
 from slurmic.errors import SelectionError
-from slurmic_store import threaded_map
 
 from .addback import AddBack
-from .boundaries import Barriers
 from .discovery import RootLevel, SourceTree, root_level
 from .display import shown
 from .environments import Environments
 from .folderwarnings import Measure, add_back_warning, environment_warnings
-from .gitindex import GitProblem, GitQuery, tracked_in
+from .gitindex import GitProblem, GitQuery
 from .rules import SelectionRules
-from .secretnames import secret_names
-from .sortedpaths import contains, count_below, range_below
+from .sortedpaths import contains
+from .tracked import add_tracked, left_out_of_repositories
 from .walk import Walked, walk
 from .warnings import (
     SelectionWarning,
@@ -31,9 +29,6 @@ from .warnings import (
     secret_warnings,
     unreadable_warnings,
 )
-
-#: So many repositories within the tree are asked at the same time.
-ASKED_AT_ONCE: Final = 4
 
 
 @dataclass(frozen=True)
@@ -150,8 +145,8 @@ def select(
             f"cannot read code_root {shown(path)}: {(error.strerror or 'error').lower()}"
         ) from error
     if tracked:
-        _add_tracked(path, rules, tracked, walked)
-    nested = _left_out_of_repositories(path, rules, walked, environ)
+        add_tracked(path, rules, tracked, walked)
+    nested = left_out_of_repositories(path, rules, walked, environ)
     symlinks = _selected(walked.links, walked.paths)
     environments = Environments.among(walked.environments, walked.paths)
     add_back = AddBack(
@@ -203,81 +198,6 @@ def absolute_root(root: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> 
             hint="code_root is the folder that holds your source tree",
         )
     return path
-
-
-def _add_tracked(
-    root: bytes, rules: SelectionRules, tracked: Sequence[bytes], walked: Walked
-) -> None:
-    """Add tracked files that patterns match; those in the index are never ignored."""
-    added = _left_out(root, rules, tracked, walked)
-    if added:
-        secret = set(secret_names(map(os.path.basename, added)))
-        walked.suspects += [path for path in added if os.path.basename(path) in secret]
-        walked.links += [path for path, is_link in added.items() if is_link]
-        walked.paths.extend(added)
-        walked.paths.sort()
-
-
-def _left_out(
-    root: bytes, rules: SelectionRules, tracked: Sequence[bytes], walked: Walked
-) -> dict[bytes, bool]:
-    """Those of `tracked` that patterns keep out, and whether they are links.
-
-    Not those that are gone, that lie beyond a symlink put in the place of a directory, or in an
-    excluded folder. A submodule is in the index as a directory; it is a folder like any other.
-
-    `tracked` is sorted.
-    """
-    barriers = Barriers(root, rules)
-    found: dict[bytes, bool] = {}
-    for path in _at_or_below(walked.doubtful, tracked):
-        if contains(walked.paths, path) or barriers.above(path) is not None:
-            continue
-        try:
-            mode = os.lstat(os.path.join(root, path)).st_mode
-        except OSError:
-            continue
-        if stat.S_ISREG(mode) or stat.S_ISLNK(mode):
-            found[path] = stat.S_ISLNK(mode)
-    return found
-
-
-def _left_out_of_repositories(
-    root: bytes, rules: SelectionRules, walked: Walked, environ: Mapping[str, str]
-) -> list[bytes]:
-    """Files that patterns keep out although a repository within the tree has them in its index.
-
-    git itself does not look into such a repository, and here it is a folder like any other, so they
-    are not packed; but somebody may rely on them.
-    """
-    doubtful = sorted(walked.doubtful)
-    asked = [
-        folder
-        for folder in walked.repositories
-        if doubtful[:1] == [b""] or count_below(doubtful, folder)
-    ]
-    if not asked:
-        return []
-    tracked: set[bytes] = set()
-    answers = threaded_map(
-        lambda folder: tracked_in(os.path.join(root, folder), environ), asked, threads=ASKED_AT_ONCE
-    )
-    for folder, paths in zip(asked, answers, strict=True):
-        tracked.update(folder + b"/" + path for path in paths)
-    return sorted(_left_out(root, rules, sorted(tracked), walked))
-
-
-def _at_or_below(places: Iterable[bytes], paths: Sequence[bytes]) -> set[bytes]:
-    """Those of `paths`, which are sorted, that are one of `places` or below one."""
-    chosen: set[bytes] = set()
-    for place in places:
-        if not place:
-            return set(paths)
-        if contains(paths, place):
-            chosen.add(place)
-        first, end = range_below(paths, place)
-        chosen.update(paths[first:end])
-    return chosen
 
 
 def _selected(candidates: Iterable[bytes], paths: Sequence[bytes]) -> list[bytes]:

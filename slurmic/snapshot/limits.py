@@ -68,14 +68,13 @@ class SizeLimits:
             raise SelectionError(
                 f"{_described(count, total)} would be packed, more than the limit of "
                 f"{_limit(self.max_files, self.max_mb)}; {_largest(paths, sizes)}",
-                hint="leave out what is no code (exclude_code_folders, .gitignore), or raise "
-                "max_code_files and max_code_mb",
+                hint=f"{_LEAVE_OUT}, or raise max_code_files and max_code_mb",
             )
         if _above(count, total, self.warn_files, self.warn_mb):
             return (
                 f"{_described(count, total)} are packed, more than a code tree should have; "
-                f"{_largest(paths, sizes)}\n  leave out what is no code (exclude_code_folders, "
-                ".gitignore), or raise warn_code_files and warn_code_mb"
+                f"{_largest(paths, sizes)}\n  {_LEAVE_OUT}, or raise warn_code_files and "
+                "warn_code_mb"
             )
         return ""
 
