@@ -21,9 +21,11 @@ from .display import shown
 from .processors import keep_apart
 from .repository import Repository
 
-#: How long git is waited for, in seconds. A big index on a slow network
-#: filesystem takes some; a stale mount takes forever.
+#: How long git is waited for, in seconds, for all answers together. A big index on a slow network
+#: filesystem takes some; a stale mount takes forever. Time in which nobody waits does not count.
 PATIENCE_SECONDS: Final = 30.0
+#: For one answer, at least: to take that of a process which has ended.
+_AT_LEAST_SECONDS: Final = 1.0
 
 # Variables that tell git where its configuration is, or hold it (`git -c` in a parent, a CI job's
 # safe.directory). All others with GIT_ in front are about some other repository, as in a hook.
@@ -94,7 +96,7 @@ class GitQuery:
         self._root = root
         self._repository = repository
         self._environ = environ
-        self._deadline: float | None = None
+        self._patience = PATIENCE_SECONDS
         self._running: list[_Asked] = []
         self.problem: GitProblem | None = None
         self._tracked: _Asked | None = None
@@ -212,16 +214,17 @@ class GitQuery:
         if asked is None:
             return b""
         process = asked.process
-        if self._deadline is None:
-            self._deadline = time.monotonic() + PATIENCE_SECONDS
+        began = time.monotonic()
         try:
-            _, errors = process.communicate(timeout=max(0, self._deadline - time.monotonic()))
+            _, errors = process.communicate(timeout=max(_AT_LEAST_SECONDS, self._patience))
         except subprocess.TimeoutExpired:
             self._note(
                 f"git did not answer within {PATIENCE_SECONDS:g} seconds",
                 f"see whether `git status` works in {shown(self._root)}",
             )
             return b""
+        finally:
+            self._patience -= time.monotonic() - began
         if process.returncode in fine:
             asked.output.seek(0)
             return asked.output.read()

@@ -22,6 +22,7 @@ stars the leftmost match of a chunk is as good as any other, so it is never give
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
 from collections.abc import Iterator
@@ -82,8 +83,14 @@ class NamePattern(NamedTuple):
     def matches(self, name: bytes) -> bool:
         """Whether `name`, one path segment, matches."""
         if self.regex:
-            return re.compile(self.regex, re.DOTALL).fullmatch(name) is not None
+            return _compiled(self.regex).fullmatch(name) is not None
         return name in self.literals or name.endswith(self.ends) or name.startswith(self.starts)
+
+
+# The cache of `re` holds 512, and thousands of patterns would be compiled for each name again.
+@functools.lru_cache(maxsize=100_000)
+def _compiled(regex: bytes) -> re.Pattern[bytes]:
+    return re.compile(regex, re.DOTALL)
 
 
 #: The step that matches any number of segments. Compared by identity.

@@ -48,12 +48,18 @@ def _left_out(
     `tracked` is sorted.
     """
     barriers = Barriers(root, rules)
+    unreadable = tuple(folder + b"/" for folder, _ in walked.unreadable)
     found: dict[bytes, bool] = {}
     for path in _at_or_below(walked.doubtful, tracked):
         if contains(walked.paths, path) or barriers.above(path) is not None:
             continue
         try:
             mode = os.lstat(os.path.join(root, path)).st_mode
+        except PermissionError:
+            # It is there, if its directory could be listed; whoever packs it says what is wrong.
+            if not path.startswith(unreadable):
+                found[path] = False
+            continue
         except OSError:
             continue
         if stat.S_ISREG(mode) or stat.S_ISLNK(mode):

@@ -289,7 +289,7 @@ class _Walk:
             secret = self._suspect(directory, taken)
             if len(zone.packed) < self._remembered_at_most:
                 zone.packed.update(taken)
-                zone.packed -= noted
+                zone.packed -= _NOTED
                 zone.packed.difference_update(secret)
             rest = []
             if len(taken) < len(names):

@@ -32,6 +32,12 @@ _NAMED: Final = 3
 _NEARLY_ALL: Final = 0.8
 
 
+_LEAVE_OUT: Final = (
+    "leave out what is no code (by exclude_code_folders, or by .gitignore what code_file_suffixes "
+    "do not take)"
+)
+
+
 @dataclass(frozen=True)
 class SizeLimits:
     """How large a snapshot may be; 0 means any size.

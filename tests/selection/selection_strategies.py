@@ -171,6 +171,9 @@ class Tree:
             os.unlink(os.path.join(root, path))
 
 
+SUFFIXES = (".py", ".sh", "py", "foo", ".tar.gz", ".a", ".gitignore")
+
+
 @st.composite
 def trees(draw: st.DrawFn) -> Tree:
     """Whole source trees with rules."""
@@ -216,11 +219,7 @@ def trees(draw: st.DrawFn) -> Tree:
         info_exclude=draw(maybe),
         global_excludes=draw(maybe),
         fold=not draw(st.integers(0, 7)),
-        suffixes=tuple(
-            draw(
-                st.lists(st.sampled_from((".py", ".sh", "py", "foo", ".tar.gz", ".a")), max_size=3)
-            )
-        ),
+        suffixes=tuple(draw(st.lists(st.sampled_from(SUFFIXES), max_size=3))),
         excluded=tuple(
             draw(st.lists(st.sampled_from(("wandb", "foo", "a/b", *excludable)), max_size=2))
         ),

@@ -7,11 +7,12 @@ import stat
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from git_oracle import DEFAULT_EXCLUDES, DEFAULT_SUFFIXES, Sandbox
 
-from slurmic.selection import Selection, SelectionRules, explain, gitindex, select
+from slurmic.selection import Selection, SelectionRules, explain, gitindex, select, selector
 
 RULES = SelectionRules(DEFAULT_SUFFIXES, DEFAULT_EXCLUDES)
 
@@ -350,6 +351,24 @@ def test_git_hangs(with_files: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None
     started = time.monotonic()
     assert "git did not answer within 0.2 seconds" in problem(with_files)
     assert time.monotonic() - started < 10
+
+
+def test_time_that_passes_while_nobody_waits_does_not_count(
+    with_files: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a slow filesystem the walk takes longer than git may; git had answered, in vain."""
+    monkeypatch.setattr(gitindex, "PATIENCE_SECONDS", 0.2)
+    with_files.configure("[core]\nexcludesFile = nothing")  # which git is asked before the walk
+    real = selector.walk
+
+    def slow(*arguments: Any) -> Any:
+        walked = real(*arguments)
+        time.sleep(0.5)
+        return walked
+
+    monkeypatch.setattr(selector, "walk", slow)
+    assert selected(with_files).warnings == ()
+    assert b"a.bin" in selected(with_files).paths
 
 
 def test_a_slow_git_is_waited_for(with_files: Sandbox) -> None:

@@ -5,8 +5,10 @@ Each is checked against the git on this machine too, so that the table cannot be
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from git_oracle import Sandbox
@@ -213,3 +215,20 @@ def test_few_of_many_names_are_decided_rule_by_rule(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(Level, "deciding_rule", counted)
     assert level.kept_files(names) == [b"keep.npz"]
     assert asked == [b"keep.npz"]
+
+
+def test_no_pattern_is_compiled_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python keeps 512 compiled patterns; with more in a file, each name compiled all again."""
+    compiled: list[object] = []
+    real = re.compile
+
+    def compiling(pattern: Any, flags: int = 0) -> Any:
+        compiled.append(pattern)
+        return real(pattern, flags)
+
+    monkeypatch.setattr(re, "compile", compiling)
+    lines = [b"*", *(b"!*only%d*here" % number for number in range(600))]
+    level = Level.top(fold=False).with_file(b"\n".join(lines), b".gitignore")
+    names = [b"x-only%d-here" % number for number in range(0, 600, 50)]
+    assert sorted(level.kept_files([*names, b"other"])) == sorted(names)
+    assert len(compiled) == len(set(compiled))

@@ -318,6 +318,31 @@ def test_a_tracked_file_in_a_directory_that_cannot_be_listed(reachable: Sandbox)
     ]
 
 
+@pytest.mark.parametrize("mode", [0o444, 0o000])
+def test_a_tracked_file_in_a_directory_that_cannot_be_entered(
+    reachable: Sandbox, mode: int
+) -> None:
+    """In one that can be listed it was left out without a word, since nothing was known of it."""
+    reachable.write(".gitignore", "*.o\n")
+    for name in ("tracked.o", "other.o", "plain"):
+        reachable.write(f"locked/{name}")
+    reachable.init()
+    reachable.track("locked/tracked.o")
+    reachable.configure("[safe]\n    directory = *")
+    for folder, _, _ in os.walk(reachable.base):
+        os.chmod(folder, 0o755)
+    (reachable.root / "locked").chmod(mode)
+    try:
+        lines = select_unprivileged(reachable).splitlines()
+    finally:
+        (reachable.root / "locked").chmod(0o755)
+    if mode:
+        assert lines == ["[b'.gitignore', b'locked/plain', b'locked/tracked.o']"]
+    else:
+        assert lines[0] == "[b'.gitignore']"
+        assert lines[1].startswith("unreadable_directory (b'locked',)")
+
+
 def test_an_unreadable_gitignore_is_named(reachable: Sandbox) -> None:
     reachable.write(".gitignore", "*.txt")
     reachable.write("a.txt")
@@ -345,3 +370,35 @@ def test_a_folder_of_very_many_ignored_files(repository: Sandbox) -> None:
         repository.write(name)
     expected = [b".gitignore", b"data/a.py", b"data/a.txt", b"data/keep.npz"]
     assert paths(repository) == expected
+
+
+@pytest.mark.parametrize("discovering", [True, False])
+def test_a_link_teaches_the_walk_nothing_about_files_of_its_name(
+    sandbox: Sandbox, discovering: bool
+) -> None:
+    """The name of a selected link was remembered; later on, files of that name that mark an output
+    folder or a store, or are a .gitignore, were packed without a look at them."""
+    if discovering:
+        sandbox.write(".gitignore", "*.log\n")
+    for name in ("code.json", "FORMAT", ".gitignore", "pyvenv.cfg"):
+        for folder in ("a", "z"):  # whichever comes first
+            (sandbox.root / folder).mkdir(exist_ok=True)
+            (sandbox.root / folder / name).symlink_to("x")
+    for number in range(20):
+        sandbox.write(f"output{number}/code.json", '{"slurmic_record": 1}')
+        sandbox.write(f"store{number}/FORMAT", "slurmic store 1\n")
+        sandbox.write(f"ignoring{number}/.gitignore", ".gitignore\nlog\n")
+        sandbox.write(f"ignoring{number}/log")
+        sandbox.write(f"env{number}/pyvenv.cfg")
+    rules = SelectionRules((".json", ".gitignore", ".cfg", "FORMAT"), ())
+    selection = select(sandbox.root, rules, environ=sandbox.environ)
+    chosen = {
+        path for path in selection.paths if b"/" in path and not path.startswith((b"a/", b"z/"))
+    }
+    assert chosen == {
+        os.fsencode(f"{kind}{number}/{name}")
+        for number in range(20)
+        for kind, name in (("ignoring", ".gitignore"), ("env", "pyvenv.cfg"))
+    }
+    (environments,) = [w for w in selection.warnings if w.kind == "virtual_environment"]
+    assert len(environments.paths) == 20
