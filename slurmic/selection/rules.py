@@ -6,11 +6,14 @@ the tests hold the two against each other.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import posixpath
-from collections.abc import Callable, Iterable
+import re
+import warnings
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Final
 
 from slurmic.errors import ConfigError
@@ -73,6 +76,8 @@ class SelectionRules:
             _check_suffix(suffix)
         for folder in _entries("exclude_code_folders", self.exclude_folders, '["wandb"]'):
             _check_folder(folder)
+        if self.glob_folders:
+            glob_test(self.glob_folders)
 
     @classmethod
     def from_settings(
@@ -163,20 +168,53 @@ class SelectionRules:
         return f"code_file_suffixes = {suffixes}, exclude_code_folders = {folders}"
 
 
+@lru_cache
 def glob_test(entries: tuple[str, ...]) -> Callable[[bytes], bool]:
-    """A test whether a directory, relative to code_root, matches one of the globs `entries`."""
+    """A test whether a directory, relative to code_root, matches one of the globs `entries`.
+
+    Raises:
+        ConfigError: one is no pattern.
+    """
     # Here and not above: importing it takes longer than selecting from a project of 3,000 files.
     import pathspec
 
-    # The slash anchors a glob without one at code_root, and takes "!" and "#" their meaning.
-    # The backend is named because the others fail on names that are not UTF-8.
-    spec = pathspec.PathSpec.from_lines(
-        "gitignore",
-        ["/" + posixpath.normpath(entry).replace("\n", "\0") for entry in entries],
-        backend="simple",
-    )
+    patterns: list[pathspec.Pattern] = []
+    for entry in entries:
+        try:
+            with _quietly():
+                # The backend is named because the others fail on names that are not UTF-8.
+                spec = pathspec.PathSpec.from_lines(
+                    "gitignore", [_anchored(entry)], backend="simple"
+                )
+        except (ValueError, re.error) as error:
+            raise ConfigError(
+                f'exclude_code_folders has the entry "{entry}", which is no pattern ({error})',
+                hint='write it as in a .gitignore: "**/wandb", "run*", "run[0-9]"; '
+                "a backslash takes its meaning from the character after it",
+            ) from error
+        patterns.extend(spec.patterns)
+    whole = pathspec.PathSpec(patterns, backend="simple")
     # Its wildcards stop at a newline, which a name may have; a NUL it cannot have.
-    return lambda directory: spec.match_file(os.fsdecode(directory).replace("\n", "\0") + "/")
+    return lambda directory: whole.match_file(os.fsdecode(directory).replace("\n", "\0") + "/")
+
+
+def _anchored(entry: str) -> str:
+    """The glob `entry` as a line of a .gitignore in code_root."""
+    path = posixpath.normpath(entry).replace("\n", "\0")
+    bare = path.rstrip()
+    if not bare.endswith("\\"):
+        # White space at the end belongs to the name, and would be dropped.
+        path = bare + "".join(f"[{blank}]" for blank in path[len(bare) :])
+    # The slash anchors a glob without one at code_root, and takes "!" and "#" their meaning.
+    return "/" + path
+
+
+@contextlib.contextmanager
+def _quietly() -> Iterator[None]:
+    """Without the warnings of `re` on brackets that it may read in another way some day."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        yield
 
 
 def _as_tuple(setting: str, entries: Iterable[str], example: str) -> tuple[str, ...]:

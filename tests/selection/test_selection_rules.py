@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 
 import pytest
 from git_oracle import DEFAULT_EXCLUDES, DEFAULT_SUFFIXES, Sandbox
@@ -211,3 +212,24 @@ def test_a_relative_root(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> N
         selection = select(root, SelectionRules((".py",), ()))
         assert selection.root == os.fsencode(sandbox.root / "sub")
         assert selection.paths == [b"a.py"]
+
+
+@pytest.mark.parametrize("entry", ["[z-a]*", "run*\\", "a\\/b*"])
+def test_a_glob_that_is_no_pattern_is_a_clear_error(entry: str) -> None:
+    with pytest.raises(ConfigError, match=r"exclude_code_folders has the entry.*no pattern"):
+        SelectionRules((".py",), ("wandb", entry))
+
+
+def test_odd_brackets_do_not_warn(sandbox: Sandbox) -> None:
+    sandbox.write("[a]x/a.py")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        SelectionRules((".py",), ("[[a]*", "[[:alpha:]]*"))
+
+
+@pytest.mark.parametrize("blank", [" ", "\t", "\u00a0", "\u2028"])
+def test_white_space_at_the_end_of_a_glob_counts(sandbox: Sandbox, blank: str) -> None:
+    sandbox.write("x/a.py")
+    sandbox.write(os.fsencode(f"x{blank}/a.py"))
+    rules = SelectionRules((".py",), (f"?{blank}",))
+    assert select(sandbox.root, rules, environ=sandbox.environ).paths == [b"x/a.py"]
