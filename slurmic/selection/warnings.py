@@ -116,12 +116,15 @@ def secret_warnings(
     if not secrets:
         return
     by_suffix = [path for path in secrets if rules.takes_by_suffix(root, path)]
-    hint = "add them to .gitignore (and `git rm --cached` what git tracks), or move them into a"
+    them = "it" if len(secrets) == 1 else "them"
+    hint = (
+        f"add {them} to .gitignore (and `git rm --cached` what git tracks), or move {them} into a"
+    )
     if by_suffix:
-        hint = "move them out of code_root, or into a"
+        hint = f"move {them} out of code_root, or into a"
     hint += " folder that exclude_code_folders names"
     if by_suffix:
-        which = "them" if len(by_suffix) == len(secrets) else shown_list(by_suffix)
+        which = them if len(by_suffix) == len(secrets) else shown_list(by_suffix)
         hint += f"; .gitignore does not keep {which} out, because of code_file_suffixes"
     yield SelectionWarning(
         "secret",

@@ -109,14 +109,15 @@ def test_the_hint_on_secrets_is_one_that_helps(repository: Sandbox) -> None:
 
     repository.write("conf/secrets.toml")
     repository.write(".env")
-    suffix = "move them out of code_root, or into a folder that exclude_code_folders names; "
-    assert hint() == f"{suffix}.gitignore does not keep them out, because of code_file_suffixes"
+    suffix = "move it out of code_root, or into a folder that exclude_code_folders names; "
+    assert hint() == f"{suffix}.gitignore does not keep it out, because of code_file_suffixes"
     repository.write(".gitignore", "")
+    suffix = suffix.replace("move it", "move them")
     assert hint() == (
         f'{suffix}.gitignore does not keep "conf/secrets.toml" out, because of code_file_suffixes'
     )
     (repository.root / "conf/secrets.toml").unlink()
-    assert hint().startswith("add them to .gitignore (and `git rm --cached` what git tracks), or")
+    assert hint().startswith("add it to .gitignore (and `git rm --cached` what git tracks), or")
     repository.write(".gitignore", ".env\n")
     assert found(repository) == []
 
