@@ -179,10 +179,12 @@ def test_a_current_folder_that_was_deleted(tmp_path: Path, command: list[str]) -
     """By somebody in another terminal."""
     import subprocess
 
-    program = "from slurmic.cli.main import main; raise SystemExit(main())"
+    # As it is installed: `python -c` has the current folder on its path, and Python 3.13.0 does not
+    # survive that.
+    script = os.path.join(os.path.dirname(sys.executable), "slurmic")
     (tmp_path / "gone").mkdir()
     done = subprocess.run(
-        ["sh", "-c", 'rmdir ../gone; exec "$@"', "sh", sys.executable, "-c", program, *command],
+        ["sh", "-c", 'rmdir ../gone; exec "$@"', "sh", script, *command],
         cwd=tmp_path / "gone",
         capture_output=True,
         text=True,
