@@ -93,17 +93,19 @@ def granted_minutes() -> int:
     job_id = os.environ.get("SLURM_JOB_ID", "")
     if not job_id:
         return UNLIMITED_MIN
-    try:
-        answer = subprocess.run(
-            ["squeue", "--noheader", f"--jobs={job_id}", "--format=%l"],
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=True,
-        )
-        return parse_minutes(answer.stdout.split()[0])
-    except (OSError, subprocess.SubprocessError, IndexError, ValueError):
-        return UNLIMITED_MIN
+    # Twice: at the end of its time a job without an answer would be taken for a preempted one, and
+    # requeued. Both tries are over within the 90 seconds that are left then.
+    for _ in range(2):
+        with contextlib.suppress(OSError, subprocess.SubprocessError, IndexError, ValueError):
+            answer = subprocess.run(
+                ["squeue", "--noheader", f"--jobs={job_id}", "--format=%l"],
+                capture_output=True,
+                text=True,
+                timeout=15,
+                check=True,
+            )
+            return parse_minutes(answer.stdout.split()[0])
+    return UNLIMITED_MIN
 
 
 def parse_minutes(text: str) -> int:

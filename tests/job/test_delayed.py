@@ -84,6 +84,12 @@ def test_a_slurm_that_does_not_answer_means_no_limit(squeue: Path, answer: str) 
     assert submission(UNLIMITED_MIN)._timeout_min == UNLIMITED_MIN
 
 
+def test_slurm_is_asked_once_more(squeue: Path) -> None:
+    """A job whose limit is not known at its end is requeued, instead of being told of it."""
+    answers(squeue, f"test -e {squeue}.asked && echo 15:00 || {{ : >{squeue}.asked; exit 1; }}")
+    assert submission(UNLIMITED_MIN)._timeout_min == 15
+
+
 def fail_to_requeue(*, status: int) -> None:
     raise subprocess.CalledProcessError(status, ["scontrol", "requeue", "7"])
 

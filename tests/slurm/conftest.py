@@ -27,12 +27,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show with a failed test what the cluster's daemons have to say."""
+    """Show with a failed test what the cluster's daemons and the jobs have to say."""
     report = yield
-    cluster = getattr(item, "funcargs", {}).get("cluster")
+    fixtures = getattr(item, "funcargs", {})
+    cluster, folder = fixtures.get("cluster"), fixtures.get("tmp_path")
     if report.failed and isinstance(cluster, SlurmCluster):
         report.sections.append(("Slurm's logs", cluster.last_logs()))
+        if folder is not None:
+            report.sections.append(("logs of the jobs", job_logs(folder)))
     return report
+
+
+def job_logs(folder: Path) -> str:
+    """The ends of all logs that jobs have written below `folder`."""
+    return "\n".join(
+        f"== {path.relative_to(folder)}\n{path.read_text(errors='replace')[-4000:]}"
+        for path in sorted(folder.rglob("*_log.*"))
+        if path.is_file()
+    )
 
 
 @pytest.fixture(scope="session")
