@@ -77,6 +77,14 @@ class Sandbox:
                 entry.unlink()
         Sandbox.__init__(self, self.base)
 
+    def put_in_front_of_git(self, script: str) -> None:
+        """Let `script`, of the shell, run in the place of git."""
+        folder = self.base / "bin"
+        folder.mkdir()
+        (folder / "git").write_text("#!/bin/sh\n" + script)
+        (folder / "git").chmod(0o755)
+        self.environ["PATH"] = f"{folder}:{self.environ['PATH']}"
+
     def git(
         self,
         *arguments: str | bytes,
