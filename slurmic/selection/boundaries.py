@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from .ignorefile import read_head
-from .rules import SelectionRules, glob_test
+from .rules import EXCLUDE_FUNCTION, SelectionRules, glob_test
 
 GIT_DIRECTORY: Final = b".git"
 #: Directories whose names begin so are slurmic's own, half made.
@@ -30,9 +30,6 @@ BarrierKind = Literal[
     "store",
     "beyond_symlink",
 ]
-
-#: What stands in the place of an entry where a function has replaced exclude_code_folders.
-EXCLUDE_FUNCTION: Final = "the exclude function"
 
 #: How the record of a snapshot begins.
 RECORD_HEAD: Final = b'{"slurmic_record"'

@@ -13,11 +13,11 @@ from slurmic.errors import SelectionError
 from .boundaries import Barrier, Barriers
 from .discovery import GITIGNORE, RootLevel, SourceTree, root_level, with_ignore_file
 from .display import shown
-from .explanation import INCLUDE_FUNCTION, Explanation, Explanations, PathKind, Reason
+from .explanation import Explanation, Explanations, PathKind, Reason
 from .gitindex import GitQuery
 from .matcher import Level
 from .patterns import IgnoreRule
-from .rules import SelectionRules, packed
+from .rules import INCLUDE_FUNCTION, SelectionRules, packed
 from .selector import absolute_root
 from .warnings import SelectionWarning, unreadable_warnings
 
@@ -141,7 +141,7 @@ class _Explainer:
     def _judged(self, path: bytes, kind: PathKind, directory: bool) -> Explanation:
         """The verdict of suffixes and git on a path that nothing else keeps out."""
         discovering = self._tree.discovering
-        entry = None if directory else self._suffix(path)
+        entry = None if directory else self._rules.taking_entry(self._tree.root, path)
         ignored = self._ignored(path, directory) if discovering else _NOT_IGNORED
         tracked = bool(ignored) and not directory and path in self._tracked
         verdict = packed(
@@ -215,13 +215,6 @@ class _Explainer:
         if os.path.basename(path) == b".git":
             return Barrier("git_directory", path)
         return self._barriers.at(path) if directory else None
-
-    def _suffix(self, path: bytes) -> str | None:
-        if self._rules.include is None:
-            return self._rules.matching_suffix(os.path.basename(path))
-        root = os.fsdecode(self._tree.root)
-        taken = self._rules.include(os.path.join(root, os.fsdecode(path)), root)
-        return INCLUDE_FUNCTION if taken else None
 
     def _ignored(self, path: bytes, directory: bool) -> _Ignored:
         parent, name = os.path.split(path)

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from .boundaries import EXCLUDE_FUNCTION, BarrierKind
+from .boundaries import BarrierKind
 from .display import shown
 from .patterns import IgnoreRule
+from .rules import EXCLUDE_FUNCTION, INCLUDE_FUNCTION
 from .warnings import SelectionWarning
 
 #: "unknown" is what cannot be looked at, and is in a folder that cannot be listed.
@@ -33,9 +34,6 @@ Reason = (
         "no_suffix",
     ]
 )
-
-#: What stands in the place of an entry where a function has replaced the setting.
-INCLUDE_FUNCTION: Final = "the include function"
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from .addback import AddedFiles
 from .display import NAMED_AT_MOST, counted, shown, shown_list
 from .environments import Environments
-from .rules import WILDCARDS, SelectionRules
+from .rules import INCLUDE_FUNCTION, WILDCARDS, SelectionRules
 from .sortedpaths import count_below, range_below
 from .warnings import SelectionWarning
 
@@ -125,7 +125,7 @@ def add_back_warning(
         )
         if len(shares) > NAMED_AT_MOST:
             where += f" and {len(shares) - NAMED_AT_MOST:,} more"
-    who = "code_file_suffixes" if rules.include is None else "the include function"
+    who = "code_file_suffixes" if rules.include is None else INCLUDE_FUNCTION
     named = _worth_naming(shares, measure.limit)
     return SelectionWarning(
         "large_add_back",
@@ -193,7 +193,7 @@ def _remedy(shares: Sequence[_Share], paths: Sequence[bytes], rules: SelectionRu
             f"{beside}take {endings} out of code_file_suffixes "
             "(what git does not ignore is packed anyway)"
             if endings
-            else f"{beside}make the include function refuse them"
+            else f"{beside}make {INCLUDE_FUNCTION} refuse them"
         )
     return ", ".join(steps)
 

@@ -23,6 +23,10 @@ PathTest = Callable[[str, str], bool]
 
 WILDCARDS: Final = frozenset("*?[")
 
+# What is named in the place of an entry where a function has replaced the setting.
+INCLUDE_FUNCTION: Final = "the include function"
+EXCLUDE_FUNCTION: Final = "the exclude function"
+
 
 def packed(*, excluded: bool, suffix_matches: bool, discovering: bool, ignored: bool) -> bool:
     """The specification's formula, highest priority first.
@@ -112,12 +116,16 @@ class SelectionRules:
                 return entry
         return None
 
-    def takes_by_suffix(self, root: bytes, path: bytes) -> bool:
-        """Whether the suffix test takes the file at `path`, relative to `root` (absolute)."""
+    def taking_entry(self, root: bytes, path: bytes) -> str | None:
+        """What takes the file at `path` (relative to `root`, which is absolute), or None.
+
+        An entry of `suffixes`, or INCLUDE_FUNCTION.
+        """
         if self.include is None:
-            return self.matching_suffix(os.path.basename(path)) is not None
+            return self.matching_suffix(os.path.basename(path))
         text_root = os.fsdecode(root)
-        return bool(self.include(os.path.join(text_root, os.fsdecode(path)), text_root))
+        taken = self.include(os.path.join(text_root, os.fsdecode(path)), text_root)
+        return INCLUDE_FUNCTION if taken else None
 
     def excluding_entry(self, directory: bytes) -> str | None:
         """The entry of `exclude_folders` that names `directory` (relative), or None.
@@ -161,10 +169,8 @@ class SelectionRules:
         return tuple(entry for entry in self.exclude_folders if _is_glob(entry))
 
     def __str__(self) -> str:
-        suffixes = "the include function" if self.include else _listed(self.suffixes)
-        folders = (
-            "the exclude function" if self.exclude_directory else _listed(self.exclude_folders)
-        )
+        suffixes = INCLUDE_FUNCTION if self.include else _listed(self.suffixes)
+        folders = EXCLUDE_FUNCTION if self.exclude_directory else _listed(self.exclude_folders)
         return f"code_file_suffixes = {suffixes}, exclude_code_folders = {folders}"
 
 

@@ -240,7 +240,7 @@ class _Walk:
         links = [name for name in links if name != GIT_DIRECTORY]
         if names or links:
             walked.links += [directory + name for name in links]
-            self._take(zone, directory, names, links, noted)
+            self._take(zone, directory, names, links)
         if folders:
             if ENVIRONMENT_FOLDER in folders:
                 walked.environments.append(directory[:-1])
@@ -274,7 +274,6 @@ class _Walk:
         directory: bytes,
         names: list[bytes],
         links: list[bytes],
-        noted: frozenset[bytes],
     ) -> None:
         """Apply the formula (rules.packed) to files and links of one directory.
 

@@ -115,7 +115,7 @@ def secret_warnings(
         secrets = [path for path in secrets if not _is_public(os.path.join(root, path))]
     if not secrets:
         return
-    by_suffix = [path for path in secrets if rules.takes_by_suffix(root, path)]
+    by_suffix = [path for path in secrets if rules.taking_entry(root, path) is not None]
     them = "it" if len(secrets) == 1 else "them"
     hint = (
         f"add {them} to .gitignore (and `git rm --cached` what git tracks), or move {them} into a"
