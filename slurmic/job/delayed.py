@@ -53,12 +53,23 @@ class DelayedSubmission(utils.DelayedSubmission):
             Exception: what the function raises.
         """
         _remove_cut_off()
+        _take_continue_silently()
         try:
             return super().result()
         except subprocess.CalledProcessError as error:
             if _is_requeue(error):
                 sys.exit(-1)  # as submitit does after a requeue that it saw the end of
             raise
+
+
+def _take_continue_silently() -> None:
+    """Do nothing on SIGCONT, where submitit writes a line to the log.
+
+    Slurm sends it right before the signal that a job is about to end. If that came amid the line,
+    logging swallowed what submitit's handler raised, and the job ran on until it was killed.
+    """
+    if getattr(signal.getsignal(signal.SIGCONT), "__name__", "") == "bypass":
+        signal.signal(signal.SIGCONT, lambda *_: None)
 
 
 def _is_requeue(error: subprocess.CalledProcessError) -> bool:

@@ -84,6 +84,26 @@ def test_a_slurm_that_does_not_answer_means_no_limit(squeue: Path, answer: str) 
     assert submission(UNLIMITED_MIN)._timeout_min == UNLIMITED_MIN
 
 
+def test_the_signal_of_the_end_is_not_lost_in_a_line_about_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes right behind SIGCONT; raised amid submitit's line on that, the error was swallowed
+    by logging, and the function went on."""
+    monkeypatch.setenv("SUBMITIT_EXECUTOR", "slurm")
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    monkeypatch.setenv("SUBMITIT_FOLDER", str(tmp_path))
+    handler = SignalHandler(JobEnvironment(), utils.JobPaths(tmp_path, "7"), submission(60))
+    before = signal.signal(signal.SIGCONT, handler.bypass)
+    try:
+        DelayedSubmission(max, 1, 2).result()
+        taken = signal.getsignal(signal.SIGCONT)
+        assert callable(taken)
+        assert taken not in (handler.bypass, signal.SIG_IGN)  # which a child would inherit
+        signal.raise_signal(signal.SIGCONT)
+    finally:
+        signal.signal(signal.SIGCONT, before)
+
+
 def test_slurm_is_asked_once_more(squeue: Path) -> None:
     """A job whose limit is not known at its end is requeued, instead of being told of it."""
     answers(squeue, f"test -e {squeue}.asked && echo 15:00 || {{ : >{squeue}.asked; exit 1; }}")
