@@ -132,7 +132,8 @@ def take_snapshot(
         LinkModeError: an explicit `link_mode` is impossible here.
         DestinationError: the name is taken, and `on_taken` is "fail".
         StoreError: anything else: a full disk, a quota, no permission; names the path.
-        After any of them nothing is left but blobs, which gc takes.
+
+    After any of these errors nothing is left but blobs, which gc deletes.
     """
     store.require_owner()
     if output_folder is not None:
