@@ -15,7 +15,7 @@ from typing import Literal
 from slurmic import environment
 from slurmic.snapshot import StoreLocation, locate_store
 from slurmic.version import installed_version
-from slurmic_store import REFRESH_AFTER, Store, StoreError, Trials, shown, try_folders
+from slurmic_store import REFRESH_AFTER, Store, StoreError, Trials, printable, quoted, try_folders
 
 from .console import number, size
 
@@ -71,12 +71,12 @@ def _places(folder: str, location: StoreLocation) -> Iterator[Check]:
         try:
             store = Store.open(location.path, create=False)
             store.require_owner()
-            yield Check("store", "ok", f"{shown(location.path)}: {location.reason}")
+            yield Check("store", "ok", f"{printable(location.path)}: {location.reason}")
         except StoreError as error:
             yield Check("store", "problem", error.message, error.hint)
             store = None
     else:
-        message = f"{shown(location.path)}: {location.reason}; made by the first submission"
+        message = f"{printable(location.path)}: {location.reason}; made by the first submission"
         yield Check("store", "ok", message)
     place = os.fsdecode(store.tmp) if store is not None else location.path
     while not os.path.isdir(place):
@@ -164,7 +164,7 @@ _ONE_HOST = frozenset({"tmpfs", "ramfs", "overlay"})
 
 def _filesystem(what: str, folder: str) -> Check:
     mount = _mount_of(folder)
-    message = f"{what} {shown(folder)}: {mount.kind}, mounted at {shown(mount.point)}"
+    message = f"{what} {printable(folder)}: {mount.kind}, mounted at {printable(mount.point)}"
     if mount.kind in _ONE_HOST:
         return Check(
             "filesystem",
@@ -254,7 +254,7 @@ def _purge(folder: str, store: Store | None) -> Check:
     return Check(
         "purge",
         "warning",
-        f"'{shown(scratch[0])}' looks like scratch space, from which old files may be deleted; "
+        f"{quoted(scratch[0])} looks like scratch space, from which old files may be deleted; "
         f"blobs are stored anew when they are used after {REFRESH_AFTER / 86400:.0f} days{old}",
         "what you want to keep for long: 'slurmic export REF -o code.tar.zst', to a place that is "
         "not purged",

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import tyro
 
 from slurmic.snapshot import jobids
-from slurmic_store import Store, StoreSharing, UserUsage, measure_sharing, pinned_ids
+from slurmic_store import FolderUsage, Store, StoreSharing, measure_sharing, pinned_ids
 
 from .console import console, number, one_line, say, size, warn
 from .exits import DONE, INCOMPLETE
@@ -45,14 +45,16 @@ class Du:
         usage = measure_sharing(store)
         pins = pinned_ids(store)
         if self.json:
-            for user in usage.users:
-                print(json.dumps(_as_json(user, pins)))
+            for folder in usage.folders:
+                print(json.dumps(_as_json(folder, pins)))
             print(json.dumps(_store_as_json(store, usage)))
         else:
-            shown = usage.users if self.all else usage.users[:_MOST]
+            shown = usage.folders if self.all else usage.folders[:_MOST]
             _draw(shown, pins)
-            if len(shown) < len(usage.users):
-                say(f"and {len(usage.users) - len(shown):,} more that free less: --all shows them")
+            if len(shown) < len(usage.folders):
+                say(
+                    f"and {len(usage.folders) - len(shown):,} more that free less: --all shows them"
+                )
             _say_sum(store, usage)
         for problem in usage.problems:
             warn(problem)
@@ -74,7 +76,7 @@ def _say_sum(store: Store, usage: StoreSharing) -> None:
         )
 
 
-def _draw(users: list[UserUsage], pins: dict[str, str]) -> None:
+def _draw(folders: list[FolderUsage], pins: dict[str, str]) -> None:
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -89,16 +91,16 @@ def _draw(users: list[UserUsage], pins: dict[str, str]) -> None:
     if not is_narrow:
         table.add_column("", no_wrap=True, min_width=_BAR)
     table.add_column("output folder", overflow="fold")
-    most = max((user.own_size + user.shared_size for user in users), default=0)
-    for user in users:
+    most = max((folder.own_size + folder.shared_size for folder in folders), default=0)
+    for folder in folders:
         cells: dict[str, str | Text] = {
-            "files": f"{user.files:,}",
-            "apparent": size(user.apparent_size),
-            "shared": size(user.shared_size),
-            "frees": size(user.own_size),
-            "inodes": f"{user.own_inodes:,}",
-            "": _bar(user, most),
-            "output folder": Text(_named(user, pins), overflow="fold"),
+            "files": f"{folder.files:,}",
+            "apparent": size(folder.apparent_size),
+            "shared": size(folder.shared_size),
+            "frees": size(folder.own_size),
+            "inodes": f"{folder.own_inodes:,}",
+            "": _bar(folder, most),
+            "output folder": Text(_named(folder, pins), overflow="fold"),
         }
         table.add_row(*(cells[str(column.header)] for column in table.columns))
     screen.print(table)
@@ -108,35 +110,35 @@ _WIDE = 100
 _FOR_WIDE = ("files", "apparent")
 
 
-def _bar(user: UserUsage, most: int) -> str:
+def _bar(folder: FolderUsage, most: int) -> str:
     """A bar whose length is what it takes, against the one that takes most; for eyes only."""
     if not most:
         return ""
-    own = round(_BAR * user.own_size / most)
-    whole = round(_BAR * (user.own_size + user.shared_size) / most)
+    own = round(_BAR * folder.own_size / most)
+    whole = round(_BAR * (folder.own_size + folder.shared_size) / most)
     return "#" * own + "-" * (whole - own)
 
 
-def _named(user: UserUsage, pins: dict[str, str]) -> str:
-    if user.output_folder is None:
-        name = one_line(pins.get(user.snapshots[0], ""))
-        return f"pinned {user.snapshots[0]}" + (f" as '{name}'" if name else "")
-    jobs = jobids.in_short(user.jobs)
-    return one_line(user.output_folder) + (f" (job {jobs})" if jobs else "")
+def _named(folder: FolderUsage, pins: dict[str, str]) -> str:
+    if folder.output_folder is None:
+        name = one_line(pins.get(folder.snapshots[0], ""))
+        return f"pinned {folder.snapshots[0]}" + (f" as '{name}'" if name else "")
+    jobs = jobids.in_short(folder.jobs)
+    return one_line(folder.output_folder) + (f" (job {jobs})" if jobs else "")
 
 
-def _as_json(user: UserUsage, pins: dict[str, str]) -> dict[str, Any]:
-    folder = user.output_folder
+def _as_json(folder: FolderUsage, pins: dict[str, str]) -> dict[str, Any]:
+    path = folder.output_folder
     return {
-        "output_folder": None if folder is None else os.fsdecode(folder),
-        "pin_name": pins.get(user.snapshots[0]) if folder is None else None,
-        "snapshots": user.snapshots,
-        "jobs": user.jobs,
-        "files": user.files,
-        "apparent_size": user.apparent_size,
-        "shared_size": user.shared_size,
-        "own_size": user.own_size,
-        "own_inodes": user.own_inodes,
+        "output_folder": None if path is None else os.fsdecode(path),
+        "pin_name": pins.get(folder.snapshots[0]) if path is None else None,
+        "snapshots": folder.snapshots,
+        "jobs": folder.jobs,
+        "files": folder.files,
+        "apparent_size": folder.apparent_size,
+        "shared_size": folder.shared_size,
+        "own_size": folder.own_size,
+        "own_inodes": folder.own_inodes,
     }
 
 

@@ -14,8 +14,8 @@ from slurmic_store import (
     anchor_state,
     pin,
     pinned_ids,
+    quoted,
     read_record,
-    shown,
     unpin,
 )
 
@@ -45,7 +45,7 @@ class Pin:
         if found.store is None:
             raise StoreError(
                 f"snapshot '{snapshot_id}' is not in a store any more, so it cannot be pinned",
-                hint=f"its folder is all that there is of it: '{shown(found.folder or b'')}'",
+                hint=f"its folder is all that there is of it: {quoted(found.folder or b'')}",
             )
         pins = pinned_ids(found.store)
         if snapshot_id in pins and self.name not in ("", pins[snapshot_id]):
@@ -96,7 +96,7 @@ class Unpin:
             named = sorted(i for i, name in pinned_ids(store).items() if name == self.snapshot)
             if len(named) > 1:
                 raise UnknownSnapshotError(
-                    f"{len(named)} snapshots are pinned as '{shown(self.snapshot)}'",
+                    f"{len(named)} snapshots are pinned as {quoted(self.snapshot)}",
                     hint=f"which one? {', '.join(named)}",
                 )
             if named:
@@ -108,4 +108,4 @@ class Unpin:
 
 
 def _as(name: str) -> str:
-    return f"as '{shown(name)}'" if name else "without a name"
+    return f"as {quoted(name)}" if name else "without a name"

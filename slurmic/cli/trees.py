@@ -14,8 +14,8 @@ from slurmic_store import (
     Store,
     StoreError,
     UnknownSnapshotError,
+    printable,
     read_record,
-    shown,
     snapshot_ids,
 )
 
@@ -73,7 +73,7 @@ def tree_packed_from(record: SnapshotRecord, store: str) -> WorkingTree:
     if not isinstance(root, str) or not os.path.isdir(root):
         raise SlurmicError(
             f"the source tree of snapshot '{record.id}' is not on this host: "
-            f"'{shown(root) if isinstance(root, str) else 'not recorded'}'",
+            f"'{printable(root) if isinstance(root, str) else 'not recorded'}'",
             hint="say what to compare with: another snapshot, or '.' for the current folder",
         )
     return _working_tree(root, record, store_of(root, store))

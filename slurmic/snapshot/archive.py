@@ -9,7 +9,7 @@ from typing import IO, cast
 
 import zstandard
 
-from slurmic_store import ClaimedName, Tree
+from slurmic_store import CodeFolderName, Tree
 
 _LEVEL = 3
 
@@ -27,7 +27,7 @@ def make_archive(folder: bytes, tree: Tree) -> str:
     Raises:
         OSError: it cannot be written; nothing is left of it.
     """
-    final = ClaimedName(folder).archive
+    final = CodeFolderName(folder).archive
     if os.path.exists(final):
         return os.fsdecode(final)
     temporary = final + b".%d" % os.getpid()

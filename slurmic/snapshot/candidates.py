@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Sequence
 
-from slurmic_store import SnapshotRecord, Store, UnknownSnapshotError, shown
+from slurmic_store import SnapshotRecord, Store, UnknownSnapshotError, printable, quoted
 
 from . import jobids
 
@@ -31,7 +31,7 @@ def ambiguous(reference: str, what: str, fitting: Sequence[SnapshotRecord]) -> U
         fitting: the records that it fits.
     """
     return UnknownSnapshotError(
-        f"'{shown(reference)}' fits {what} of {len(fitting)} snapshots",
+        f"{quoted(reference)} fits {what} of {len(fitting)} snapshots",
         hint="\n  ".join(["which one?", *_listed(fitting)]),
     )
 
@@ -56,7 +56,7 @@ def unknown(
     lines = []
     related = [record for record in records if _concerns(record, path)]
     if related:
-        lines.append(f"'{shown(path)}' is in none of their folders, but has to do with:")
+        lines.append(f"{quoted(path)} is in none of their folders, but has to do with:")
     elif close := _close(reference, records):
         lines.append("did you mean one of these?")
         related = close
@@ -71,7 +71,7 @@ def unknown(
             "looked up in that of its filesystem"
         )
     return UnknownSnapshotError(
-        f"no snapshot '{shown(reference)}' {where}", hint="\n  ".join([*lines, *notes])
+        f"no snapshot {quoted(reference)} {where}", hint="\n  ".join([*lines, *notes])
     )
 
 
@@ -101,7 +101,7 @@ def _listed(records: Sequence[SnapshotRecord]) -> list[str]:
                 record.id,
                 time.strftime("%Y-%m-%d %H:%M", time.localtime(record.created)),
                 jobids.in_short(record.jobs) or "no jobs",
-                shown(record.code_folder or b"only stored"),
+                printable(record.code_folder or b"only stored"),
             )
         )
         for record in sorted(records, key=lambda record: record.created, reverse=True)

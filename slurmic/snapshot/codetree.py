@@ -24,9 +24,10 @@ from slurmic_store import (
     Tree,
     TreeContent,
     TreeEntry,
+    printable,
+    quoted,
     read_source_tree,
     read_tree,
-    shown,
 )
 
 from .references import FoundSnapshot
@@ -123,10 +124,11 @@ def working_tree(root: str, like: SnapshotRecord | None, store: Store | None) ->
             return os.fdopen(os.open(path, flags), "rb")
         except OSError as error:
             raise SourceError(
-                f"cannot read '{shown(path)}': {(error.strerror or str(error)).lower()}", path=path
+                f"cannot read {quoted(path)}: {(error.strerror or str(error)).lower()}",
+                path=path,
             ) from error
 
-    label = f"the working tree {shown(selection.root)}"
+    label = f"the working tree {printable(selection.root)}"
     note = "" if like is None else _functions_note(like)
     return WorkingTree(label, tree, open_file, (selection.root,), selection, like, note)
 
@@ -162,7 +164,7 @@ def write_folder(tree: CodeTree, entries: Sequence[TreeEntry], folder: bytes) ->
         shutil.rmtree(stage, ignore_errors=True)
         if isinstance(error, OSError):
             raise DestinationError(
-                f"cannot write '{shown(folder)}': {(error.strerror or str(error)).lower()}",
+                f"cannot write {quoted(folder)}: {(error.strerror or str(error)).lower()}",
                 path=folder,
             ) from error
         raise

@@ -23,7 +23,7 @@ from slurmic.config import (
     WARN_MB,
 )
 from slurmic.errors import SelectionError
-from slurmic_store import shown
+from slurmic_store import quoted
 
 _MB: Final = 1_000_000
 _NAMED: Final = 3
@@ -118,7 +118,7 @@ def _largest(paths: Sequence[bytes], sizes: Sequence[int]) -> str:
         ]
     )
     named = (
-        f"'{shown(os.fsdecode(folder.name or b'.'))}' {folder.files:,} files, "
+        f"{quoted(os.fsdecode(folder.name or b'.'))} {folder.files:,} files, "
         f"{folder.weight / _MB:,.1f} MB"
         for folder in most
     )

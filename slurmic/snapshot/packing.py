@@ -15,13 +15,13 @@ from slurmic.errors import ConfigError
 from slurmic.progress import shown_progress
 from slurmic.selection import Selection, SelectionRules, select
 from slurmic_store import (
-    ClaimedName,
+    CodeFolderName,
     LinkMode,
     Snapshot,
     SnapshotRecord,
     Store,
     attach_jobs,
-    shown,
+    quoted,
     take_snapshot,
     withdraw_snapshot,
 )
@@ -167,7 +167,7 @@ class PackedCode:
             record = replace(record, info={**record.info, "warnings": warnings})
         record = attach_jobs(self.store, record, compact(jobs))
         if self.snapshot.code_folder is not None:
-            ClaimedName(self.snapshot.code_folder).update_record(record)
+            CodeFolderName(self.snapshot.code_folder).update_record(record)
 
 
 def pack_code(request: PackRequest) -> PackedCode:
@@ -260,16 +260,16 @@ def require_clean(root: str, git: Provenance) -> None:
     hint = "commit what has changed, or set require_clean to False"
     if git.dirty is None or not git.commit:
         raise ConfigError(
-            f"whether '{shown(root)}' is as committed is not known, and require_clean is set: "
+            f"whether {quoted(root)} is as committed is not known, and require_clean is set: "
             f"{git.note or 'there is no commit yet'}",
             hint=hint,
         )
     if not git.dirty:
         return
-    names = ", ".join(f"'{shown(file.path)}' ({file.change})" for file in git.differing[:_NAMED])
+    names = ", ".join(f"{quoted(file.path)} ({file.change})" for file in git.differing[:_NAMED])
     more = git.differing_files - min(_NAMED, len(git.differing))
     raise ConfigError(
-        f"'{shown(root)}' differs from commit {git.commit[:12]}, and require_clean is set: "
+        f"{quoted(root)} differs from commit {git.commit[:12]}, and require_clean is set: "
         + names
         + (f" and {more:,} more" if more > 0 else ""),
         hint=hint,
@@ -311,14 +311,14 @@ def _check_output_path(output: str, root: str) -> None:
     for pattern in PATTERNS:
         if pattern in output:
             raise ConfigError(
-                f"output path '{shown(output)}' contains the pattern '{pattern}', which stands "
+                f"output path {quoted(output)} contains the pattern '{pattern}', which stands "
                 "for a job id, and packing needs a real folder before there is a job",
                 hint="use a name of your own, such as a date or the experiment's name: each "
                 "submission into one output path gets a code folder of its own",
             )
     if os.path.realpath(output) == os.path.realpath(root):
         raise ConfigError(
-            f"output path '{shown(output)}' is code_root itself",
+            f"output path {quoted(output)} is code_root itself",
             hint="set it to another folder (it may be inside code_root: output folders are "
             "never packed)",
         )
@@ -336,7 +336,7 @@ def _make_output_folder(output: str) -> tuple[str, ...]:
     except OSError as error:
         _remove_folders(missing)
         raise ConfigError(
-            f"output path '{shown(output)}' cannot be created: {(error.strerror or '').lower()}",
+            f"output path {quoted(output)} cannot be created: {(error.strerror or '').lower()}",
             hint="set output_parent_path to a folder that you may write to",
         ) from error
     return tuple(missing)

@@ -31,9 +31,9 @@ from slurmic_store import (
     Store,
     UnknownSnapshotError,
     pinned_ids,
+    quoted,
     read_record,
     scan_records,
-    shown,
     snapshot_ids,
 )
 
@@ -242,8 +242,8 @@ def _upwards(
             notes = []
             if len(within) > 1:
                 notes.append(
-                    f"'{shown(folder)}' has {len(within)} snapshots: "
-                    f"'{record.id}' ('{shown(os.path.basename(code))}') is the newest"
+                    f"{quoted(folder)} has {len(within)} snapshots: "
+                    f"'{record.id}' ({quoted(os.path.basename(code))}) is the newest"
                 )
             return _found(reference, record, "folder", catalogue, *notes, folder=code)
     return _only_one_below(reference, path, folders, catalogue)
@@ -265,7 +265,7 @@ def _only_one_below(
         os.fsencode(str(record.info.get("code_root", ""))) == path for record in below
     ):
         return None
-    note = f"'{shown(path)}' is taken for the only output folder in it, '{shown(outputs.pop())}'"
+    note = f"{quoted(path)} is taken for the only output folder in it, {quoted(outputs.pop())}"
     newest = _newest(below)
     return _found(reference, newest, "folder", catalogue, note, folder=folders[newest.id])
 
@@ -318,7 +318,7 @@ def _of_folder(
     earlier = [other for other in same if other.id != record.id]
     if earlier:
         named = ", ".join(other.id for other in earlier[:_NAMED])
-        notes.append(f"'{shown(folder)}' has been the code folder of others, too: {named}")
+        notes.append(f"{quoted(folder)} has been the code folder of others, too: {named}")
     return _found(reference, record, "folder", catalogue, *notes, folder=folder)
 
 

@@ -15,7 +15,7 @@ import random
 import time
 
 from slurmic_store import (
-    ClaimedName,
+    CodeFolderName,
     SnapshotRecord,
     Store,
     StoreError,
@@ -71,7 +71,7 @@ def add_jobs(store: Store, record: SnapshotRecord, jobs: tuple[str, ...]) -> Non
         try:
             record = attach_jobs(store, record, missing)
             assert record.code_folder is not None
-            ClaimedName(record.code_folder).update_record(record)
+            CodeFolderName(record.code_folder).update_record(record)
         except OSError:
             # The file beside the folder is written under one name, which the other one used.
             if attempt == _ATTEMPTS - 1:

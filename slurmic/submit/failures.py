@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from submitit.core.utils import FailedJobError, UncompletedJobError
 
 from slurmic.errors import SlurmicError
-from slurmic_store import shown
+from slurmic_store import quoted
 
 LOG_LINES = 20
 """How many of the last lines of a log a message has."""
@@ -65,14 +65,14 @@ class Remains:
             if not end.strip():
                 continue
             last = end.rstrip().splitlines()[-LOG_LINES:]
-            lines += [f"the end of its log '{shown(log)}':", *(f"  | {line}" for line in last)]
+            lines += [f"the end of its log {quoted(log)}:", *(f"  | {line}" for line in last)]
             break
         else:
-            lines.append(f"its log is empty or not there: '{shown(self.logs[0])}'")
+            lines.append(f"its log is empty or not there: {quoted(self.logs[0])}")
         if self.code_folder:
             gone = "" if os.path.isdir(self.code_folder) else ", which is gone"
             lines.append(
-                f"its code: '{shown(self.code_folder)}'{gone} (snapshot {self.snapshot}; "
+                f"its code: {quoted(self.code_folder)}{gone} (snapshot {self.snapshot}; "
                 f"'slurmic diff {self.snapshot}' compares it with today's)"
             )
         else:
@@ -160,7 +160,7 @@ class ResultUnreadableError(_JobError, UncompletedJobError):
 
     def __init__(self, remains: Remains, path: str, error: Exception) -> None:
         super().__init__(
-            f"{remains.name} has ended, and its result in '{shown(path)}' cannot be loaded here: "
+            f"{remains.name} has ended, and its result in {quoted(path)} cannot be loaded here: "
             f"{type(error).__name__}: {error}",
             remains,
             hint="what it is made of is not in this program as it was in the job: load it in a "

@@ -183,7 +183,11 @@ class SlurmFunction:
             A Job for each task, in order, in a list that can wait for all of them.
 
         Raises:
-            As calling it does; and ConfigError for a distributed function.
+            ConfigError: it has no configuration, or a bad one, or is distributed; nothing was
+                written.
+            SelectionError, StoreError: the code could not be packed; nothing was submitted.
+            SubmissionError: there are more tasks than may be in the queue, or Slurm refused them;
+                all that was accepted is cancelled again.
         """
         if submit_fn_kwargs:
             names = ", ".join(sorted(submit_fn_kwargs))

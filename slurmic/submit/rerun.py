@@ -20,7 +20,7 @@ from slurmic.job import FrozenCall, FrozenCode
 from slurmic.job.calls import calls_path, count_calls, read_call
 from slurmic.snapshot.jobids import compact
 from slurmic.snapshot.reuse import add_jobs
-from slurmic_store import ClaimedName, SnapshotRecord, Store, build_folder, shown
+from slurmic_store import CodeFolderName, SnapshotRecord, Store, build_folder, quoted
 
 from .command import ArraySpec, CommandJob, frozen_argv, run_command
 from .dispatch import Request, start
@@ -156,7 +156,7 @@ def _restore_folder(frozen: FrozenCode, record: SnapshotRecord, store: Store | N
         return
     if store is None:
         raise SubmissionError(
-            f"code folder '{shown(frozen.code_folder)}' is gone",
+            f"code folder {quoted(frozen.code_folder)} is gone",
             hint="--store names the store that may still have its files; --code . runs today's",
         )
     build_folder(store, record.tree, os.fsencode(frozen.code_folder))
@@ -166,7 +166,7 @@ def _attach(store: Store | None, record: SnapshotRecord, ids: Sequence[str]) -> 
     if store is not None:
         add_jobs(store, record, tuple(ids))
     elif (folder := record.code_folder) is not None:
-        ClaimedName(folder).update_record(replace(record, jobs=record.jobs + compact(ids)))
+        CodeFolderName(folder).update_record(replace(record, jobs=record.jobs + compact(ids)))
 
 
 def _calls(
@@ -195,7 +195,7 @@ def _single_call(path: Path, job_id: str) -> tuple[FrozenCode | None, list[tuple
         function = DelayedSubmission.load(path).function
     except OSError as error:
         raise SubmissionError(
-            f"what job {job_id} ran is not there any more: '{shown(str(path))}'",
+            f"what job {job_id} ran is not there any more: {quoted(str(path))}",
             hint="it is in the output folder as long as nobody deletes it",
         ) from error
     if not isinstance(function, FrozenCall):
@@ -208,7 +208,7 @@ def _note(script: Path, job_id: str) -> Mapping[str, Any]:
         lines = script.read_text(errors="surrogateescape").splitlines()
     except OSError as error:
         raise SubmissionError(
-            f"how job {job_id} was submitted is not known any more: '{shown(str(script))}' is not "
+            f"how job {job_id} was submitted is not known any more: {quoted(str(script))} is not "
             "there",
             hint="jobs of mode 'local' have no script: call the function again",
         ) from error
@@ -218,6 +218,6 @@ def _note(script: Path, job_id: str) -> Mapping[str, Any]:
             if "config" in found:
                 return found
     raise ConfigError(
-        f"'{shown(str(script))}' does not say how job {job_id} was submitted",
+        f"{quoted(str(script))} does not say how job {job_id} was submitted",
         hint="an older version of slurmic wrote it; call the function again",
     )

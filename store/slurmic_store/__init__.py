@@ -20,7 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .archive import ArchiveLimits, import_archive, write_archive
     from .buildfolder import BuiltFolder, build_folder
-    from .claim import ClaimedName
+    from .claim import CodeFolderName
     from .content import TreeContent, read_tree
     from .digests import digest_of
     from .errors import (
@@ -33,7 +33,8 @@ if TYPE_CHECKING:
         StoreFormatError,
         StoreOwnerError,
         UnknownSnapshotError,
-        shown,
+        printable,
+        quoted,
     )
     from .findings import Finding, FindingKind, VerifyReport
     from .gc import GRACE, GcPlan, GcStats, plan_gc
@@ -57,7 +58,7 @@ if TYPE_CHECKING:
     )
     from .repair import Repaired, RepairReport, repair_store
     from .repairfolder import repair_code_folder
-    from .sharing import StoreSharing, UserUsage, measure_sharing
+    from .sharing import FolderUsage, StoreSharing, measure_sharing
     from .snapshot import (
         REFRESH_AFTER,
         Snapshot,
@@ -79,11 +80,12 @@ __all__ = [
     "AnchorState",
     "ArchiveLimits",
     "BuiltFolder",
-    "ClaimedName",
+    "CodeFolderName",
     "DamagedError",
     "DestinationError",
     "Finding",
     "FindingKind",
+    "FolderUsage",
     "GcPlan",
     "GcStats",
     "LinkMode",
@@ -108,7 +110,6 @@ __all__ = [
     "TreeEntry",
     "Trials",
     "UnknownSnapshotError",
-    "UserUsage",
     "VerifyReport",
     "anchor_state",
     "attach_jobs",
@@ -123,6 +124,8 @@ __all__ = [
     "pin",
     "pinned_ids",
     "plan_gc",
+    "printable",
+    "quoted",
     "read_record",
     "read_records",
     "read_source_tree",
@@ -131,7 +134,6 @@ __all__ = [
     "repair_store",
     "reporting",
     "scan_records",
-    "shown",
     "snapshot_ids",
     "take_snapshot",
     "threaded_map",
@@ -148,12 +150,12 @@ __getattr__ = lazy_names(
     {
         ".archive": "ArchiveLimits import_archive write_archive",
         ".buildfolder": "BuiltFolder build_folder",
-        ".claim": "ClaimedName",
+        ".claim": "CodeFolderName",
         ".content": "TreeContent read_tree",
         ".digests": "digest_of",
         ".errors": (
             "DamagedError DestinationError LinkModeError SourceChangedError SourceError "
-            "StoreError StoreFormatError StoreOwnerError UnknownSnapshotError shown"
+            "StoreError StoreFormatError StoreOwnerError UnknownSnapshotError printable quoted"
         ),
         ".findings": "Finding FindingKind VerifyReport",
         ".gc": "GRACE GcPlan GcStats plan_gc",
@@ -168,7 +170,7 @@ __getattr__ = lazy_names(
         ),
         ".repair": "Repaired RepairReport repair_store",
         ".repairfolder": "repair_code_folder",
-        ".sharing": "StoreSharing UserUsage measure_sharing",
+        ".sharing": "StoreSharing FolderUsage measure_sharing",
         ".snapshot": "REFRESH_AFTER Snapshot SnapshotStats take_snapshot withdraw_snapshot",
         ".sourcetree": "read_source_tree",
         ".store": "Store",

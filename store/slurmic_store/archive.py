@@ -25,7 +25,7 @@ import zstandard
 
 from . import files
 from .digests import EMPTY, PERMISSIONS, digest_of, hasher
-from .errors import DamagedError, SourceChangedError, StoreError, os_failure, shown
+from .errors import DamagedError, SourceChangedError, StoreError, os_failure, quoted
 from .manifest import Tree, TreeEntry
 from .snapshot import Snapshot, take_snapshot
 from .store import Store
@@ -120,7 +120,7 @@ def _copy(entry: TreeEntry, content: BinaryIO, out: IO[bytes]) -> None:
         left -= len(data)
     if left or content.read(1) or digest.digest() != entry.digest:
         raise SourceChangedError(
-            f"'{shown(entry.path)}' changed while it was read",
+            f"{quoted(entry.path)} changed while it was read",
             path=entry.path,
             hint="nothing was written; try again when nobody writes to it",
         )
@@ -161,7 +161,8 @@ def import_archive(
     Raises:
         DamagedError: it is no such archive, or damaged, or made to do harm.
         StoreError: it is too large, or the store cannot be written to.
-        After any of them nothing is left in the store.
+
+    After any of these errors nothing is left in the store.
     """
     store.require_owner()
     stage = os.path.join(store.tmp, files.random_name(b".d"))
@@ -244,7 +245,7 @@ class _Unpacking:
             self._add_folder(path)
             return
         if not path or path in self.entries or path in self.folders:
-            raise self._bad(f"has '{shown(path)}' twice")
+            raise self._bad(f"has {quoted(path)} twice")
         self._add_folder(os.path.dirname(path))
         absolute = os.path.join(self.folder, path)
         os.makedirs(os.path.dirname(absolute), 0o700, exist_ok=True)
@@ -261,7 +262,7 @@ class _Unpacking:
             assert content is not None
             self.entries[path] = self._write(path, absolute, member, content)
         else:
-            raise self._bad(f"has '{shown(path)}', which is no file, no symbolic link, no folder")
+            raise self._bad(f"has {quoted(path)}, which is no file, no symbolic link, no folder")
 
     def _path_of(self, member: tarfile.TarInfo) -> bytes:
         name = member.name.encode("utf-8", "surrogateescape")
@@ -269,7 +270,7 @@ class _Unpacking:
             return b""
         parts = name.split(b"/")
         if not name.startswith(TOP) or {b"", b".", b".."} & set(parts) or b"\0" in name:
-            raise self._bad(f"names '{shown(name)}', which is not below '{shown(TOP)}'")
+            raise self._bad(f"names {quoted(name)}, which is not below {quoted(TOP)}")
         if len(parts) > _MAX_DEPTH:
             raise self._bad(f"has folders in folders, more than {_MAX_DEPTH} deep")
         return name[len(TOP) :]
@@ -277,7 +278,7 @@ class _Unpacking:
     def _add_folder(self, path: bytes) -> None:
         while path:
             if path in self.entries:
-                raise self._bad(f"has '{shown(path)}' both as a file and as a folder")
+                raise self._bad(f"has {quoted(path)} both as a file and as a folder")
             self.folders.add(path)
             path = os.path.dirname(path)
 
@@ -286,7 +287,7 @@ class _Unpacking:
     ) -> TreeEntry:
         mode = member.mode & PERMISSIONS
         if not mode & 0o400:
-            raise self._bad(f"has '{shown(path)}', which nobody may read")
+            raise self._bad(f"has {quoted(path)}, which nobody may read")
         digest = hasher()
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = os.open(absolute, flags, 0o600)
@@ -304,11 +305,11 @@ class _Unpacking:
         return TreeEntry(path, mode, member.size, digest.digest() if member.size else EMPTY)
 
     def _bad(self, what: str) -> DamagedError:
-        return DamagedError(f"archive '{shown(self.name)}' {what}", hint="nothing of it was stored")
+        return DamagedError(f"archive {quoted(self.name)} {what}", hint="nothing of it was stored")
 
     def _too_large(self, limit: str) -> StoreError:
         return StoreError(
-            f"archive '{shown(self.name)}' holds more than {limit}",
+            f"archive {quoted(self.name)} holds more than {limit}",
             hint="nothing of it was stored; if you trust it, raise the limit",
         )
 

@@ -25,11 +25,11 @@ from .errors import (
     StoreError,
     failed_path,
     os_failure,
-    shown,
+    quoted,
 )
 from .filling import FolderFiller, Problems
 from .manifest import TreeColumns, TreeEntry, decode_columns
-from .placing import LinkMode, Method, Placement, choose_placement
+from .placing import FillMethod, LinkMode, Method, choose_method
 from .publishing import BlobPublisher, NewFile
 from .records import new_snapshot_id
 from .source import write_copy
@@ -97,12 +97,13 @@ def build_folder(
         LinkModeError: the link mode that was asked for is impossible here.
         DamagedError: the manifest or blobs are missing or damaged; names the files.
         StoreError: anything else: a full disk, a quota, no permission; names the path.
-        After any of them nothing is left of the folder.
+
+    After any of these errors nothing is left of the folder.
     """
     destination = os.path.abspath(os.fsencode(folder))
     if writable and link_mode == "hardlink":
         raise LinkModeError(
-            f"files of '{shown(destination)}' cannot be both hard links and writable",
+            f"files of {quoted(destination)} cannot be both hard links and writable",
             path=destination,
             hint="set link_mode to 'auto', 'reflink' or 'copy', or leave the files read-only",
         )
@@ -139,7 +140,7 @@ def build_folder(
 def _require_free(destination: bytes) -> None:
     if os.path.lexists(destination):
         raise DestinationError(
-            f"'{shown(destination)}' exists already",
+            f"{quoted(destination)} exists already",
             path=destination,
             hint="what is there is never changed: give another name, or move it away",
         )
@@ -156,14 +157,14 @@ def _make_parents(destination: bytes) -> list[bytes]:
     return missing
 
 
-def _choose(store: Store, stage: bytes, link_mode: LinkMode, writable: bool) -> Placement:
+def _choose(store: Store, stage: bytes, link_mode: LinkMode, writable: bool) -> FillMethod:
     if not writable or link_mode != "auto":
-        return choose_placement(store, stage, link_mode)
+        return choose_method(store, stage, link_mode)
     # Nothing that a user should hear of: who asks for writable files asks for files of their own.
     try:
-        return choose_placement(store, stage, "reflink")
+        return choose_method(store, stage, "reflink")
     except LinkModeError:
-        return Placement("copy")
+        return FillMethod("copy")
 
 
 @contextlib.contextmanager
@@ -208,7 +209,7 @@ class _Build:
         store: Store,
         stage: bytes,
         tree: TreeColumns,
-        placement: Placement,
+        placement: FillMethod,
         writable: bool,
         refresh_after: float | None,
     ) -> None:
@@ -237,7 +238,7 @@ class _Build:
         """
         self.filler.make_folders(self._tree.paths)
         self.filler.make_special(self._tree)
-        problems = self.filler.place(self._tree, self._tree.blobs())
+        problems = self.filler.link(self._tree, self._tree.blobs())
         spent = [index for index, problem in problems if problem in ("full", "old")]
         bad = [(index, problem) for index, problem in problems if problem not in ("full", "old")]
         if spent and not bad:
@@ -281,7 +282,7 @@ class _Build:
 
     def _damaged(self, bad: Problems) -> DamagedError:
         store = self._store
-        named = [f"'{shown(self._tree.paths[i])}' ({problem})" for i, problem in bad[:_NAMED]]
+        named = [f"{quoted(self._tree.paths[i])} ({problem})" for i, problem in bad[:_NAMED]]
         more = f" and {len(bad) - _NAMED} more" if len(bad) > _NAMED else ""
         entry = self._tree.entry(bad[0][0])
         return DamagedError(

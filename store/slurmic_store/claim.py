@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from . import files
-from .errors import DestinationError, shown
+from .errors import DestinationError, printable, quoted
 from .manifest import compress
 from .records import SnapshotRecord
 from .store import Store
@@ -29,7 +29,7 @@ OnTaken = Literal["number", "fail"]
 
 
 @dataclass(frozen=True)
-class ClaimedName:
+class CodeFolderName:
     """A name that this snapshot alone may use.
 
     Attributes:
@@ -170,13 +170,13 @@ class ClaimedName:
         files.remove_all((self.archive, self.manifest, self.record))
 
 
-def free_name(
+def next_free(
     output_folder: bytes,
     name: str,
     on_taken: OnTaken = "number",
     *,
     lost: Collection[bytes] = (),
-) -> ClaimedName:
+) -> CodeFolderName:
     """A name for a code folder that is free as yet; who takes it first has it.
 
     Args:
@@ -198,11 +198,11 @@ def free_name(
     number = _first_free(taken)
     if on_taken == "fail" and number > 1:
         raise DestinationError(
-            f"'{shown(base)}' exists already, or its record '{shown(base)}.json' does",
+            f"{quoted(base)} exists already, or its record '{printable(base)}.json' does",
             path=base,
             hint="what an earlier snapshot has built is never changed: give another name",
         )
-    return ClaimedName(_numbered(base, number))
+    return CodeFolderName(_numbered(base, number))
 
 
 def _numbered(base: bytes, number: int) -> bytes:

@@ -18,7 +18,7 @@ from .digests import PERMISSIONS, digest_of, sealed_now
 from .filling import FolderFiller
 from .manifest import TreeColumns
 from .pace import in_bundles, paced_map
-from .placing import Placement
+from .placing import FillMethod
 from .progress import followed
 from .publishing import BlobPublisher, NewFile
 from .source import digest_still, read_whole, write_copy, write_data
@@ -58,7 +58,7 @@ class CodeFolderBuilder(contextlib.AbstractContextManager["CodeFolderBuilder"]):
         root: bytes,
         folder: bytes,
         *,
-        placement: Placement,
+        placement: FillMethod,
         fill: bool,
         refresh_after: float,
         owner: str = "",
@@ -217,7 +217,7 @@ class CodeFolderBuilder(contextlib.AbstractContextManager["CodeFolderBuilder"]):
             self._filler.make_folders(self.tree.paths)
             self._filler.make_special(self.tree)
         self._placed = True
-        place = self._filler.place if self._fill else self._filler.look
+        place = self._filler.link if self._fill else self._filler.check
         self._new = [index for index, _ in place(self.tree, self._known)]
         self._known = []
         return bool(self._new)

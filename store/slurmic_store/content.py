@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 from . import files
 from .claim import MANIFEST_SUFFIX
-from .errors import DamagedError, shown
+from .errors import DamagedError, quoted
 from .manifest import Tree, TreeEntry, decode_tree, decompress
 from .rebuild import tree_from_folder
 from .source import digest_descriptor
@@ -49,7 +49,7 @@ def read_tree(name: str, store: Store | None, folders: Iterable[bytes] = ()) -> 
             with open(path, "rb") as stream:
                 return decode_tree(decompress(stream.read(), name))
         except OSError as error:
-            problems.append(f"cannot read manifest '{shown(path)}': {error.strerror}")
+            problems.append(f"cannot read manifest {quoted(path)}: {error.strerror}")
         except DamagedError as error:
             problems.append(error.message)
     for folder in folders:
@@ -98,7 +98,7 @@ class TreeContent:
             if stream is not None:
                 return stream
         raise DamagedError(
-            f"the content of '{shown(entry.path)}' is lost: no store, code folder or "
+            f"the content of {quoted(entry.path)} is lost: no store, code folder or "
             "source tree has it",
             path=entry.path,
             digest=entry.digest.hex(),

@@ -81,10 +81,15 @@ class UnknownSnapshotError(StoreError):
     """No snapshot has this id, or several do."""
 
 
-def shown(path: bytes | str) -> str:
-    """A path for a message: printable, with what cannot be printed as an escape sequence."""
+def printable(path: bytes | str) -> str:
+    """A path for a terminal: what cannot be printed becomes an escape sequence."""
     text = os.fsdecode(path)
     return text if text.isprintable() else ascii(text)[1:-1]
+
+
+def quoted(path: bytes | str) -> str:
+    """A path in quotes, for a message; printable as :func:`printable` makes it."""
+    return f"'{printable(path)}'"
 
 
 _HINTS = {
@@ -115,7 +120,7 @@ def os_failure(what: str, path: bytes | str, error: OSError) -> StoreError:
     """
     reason = error.strerror or str(error)
     return StoreError(
-        f"cannot {what} '{shown(path)}': {reason[:1].lower()}{reason[1:]}",
+        f"cannot {what} {quoted(path)}: {reason[:1].lower()}{reason[1:]}",
         path=path,
         hint=_HINTS.get(error.errno or 0, ""),
     )

@@ -24,10 +24,10 @@ from typing import Literal
 
 from . import files
 from .digests import SECOND, blob_names, seals_of
-from .errors import shown
+from .errors import quoted
 from .manifest import TreeColumns, folders_of
 from .pace import BUNDLE, in_bundles, paced_map
-from .placing import Cloning, Placement, is_old, mode_refused, oldest_young, place_copy
+from .placing import Cloning, FillMethod, is_old, mode_refused, oldest_young, place_copy
 from .progress import followed
 from .store import Store
 
@@ -61,7 +61,7 @@ class FolderFiller(contextlib.AbstractContextManager["FolderFiller"]):
         store: Store,
         folder: bytes,
         *,
-        placement: Placement,
+        placement: FillMethod,
         now: float,
         refresh_after: float,
         writable: bool = False,
@@ -130,8 +130,8 @@ class FolderFiller(contextlib.AbstractContextManager["FolderFiller"]):
         with _absolute_errors(self._folder):
             files.write_new(path, b"", mode=mode, sync=False, dir_fd=self._folder_fd)
 
-    def place(self, tree: TreeColumns, indices: Sequence[int]) -> Problems:
-        """Place blobs, in folders that must be there; the problems, in the order of `indices`.
+    def link(self, tree: TreeColumns, indices: Sequence[int]) -> Problems:
+        """Link (or copy) blobs into folders that must exist; the problems, in `indices`' order.
 
         Raises:
             LinkModeError: the link mode that was asked for does not work for a file.
@@ -143,8 +143,8 @@ class FolderFiller(contextlib.AbstractContextManager["FolderFiller"]):
             total = len(indices) // BUNDLE
             return list(chain.from_iterable(followed("building the code folder", parts, total)))
 
-    def look(self, tree: TreeColumns, indices: Sequence[int]) -> Problems:
-        """Look at blobs without placing them; the problems, in the order of `indices`."""
+    def check(self, tree: TreeColumns, indices: Sequence[int]) -> Problems:
+        """Look at blobs without linking them; the problems, in the order of `indices`."""
         with _absolute_errors(self._store.blobs):
             return list(
                 chain.from_iterable(paced_map(partial(self._look, tree), in_bundles(indices)))
@@ -281,7 +281,7 @@ class FolderFiller(contextlib.AbstractContextManager["FolderFiller"]):
             raise mode_refused(self._store, blob, "hardlink", f"hard links: {reason}") from error
         if self._placement.notice == "" and not self.notices:
             self.notices.append(
-                f"some files are copies, not hard links: '{shown(blob)}' could not be linked "
+                f"some files are copies, not hard links: {quoted(blob)} could not be linked "
                 f"({reason})"
             )
 

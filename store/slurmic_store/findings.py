@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from .digests import SECOND, TIMESTAMP_STEPS_NS, seal_of
-from .errors import shown
+from .errors import quoted
 from .source import digest_file
 
 FindingKind = Literal[
@@ -183,5 +183,5 @@ def check_link(path: bytes, target: bytes) -> Finding | None:
     except OSError as error:
         return Finding(path, "unreadable", (error.strerror or str(error)).lower())
     if found != target:
-        return Finding(path, "target", f"points to '{shown(found)}' instead of '{shown(target)}'")
+        return Finding(path, "target", f"points to {quoted(found)} instead of {quoted(target)}")
     return None

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 
 from . import files
 from .digests import keys_in
-from .errors import DamagedError, shown
+from .errors import DamagedError, quoted
 from .manifest import blob_column, decompress
 from .pace import paced_map
 from .records import SnapshotRecord, anchor_state, read_each, snapshot_ids
@@ -55,7 +55,7 @@ def why_live(
         return "its code folder exists"
     if state == "unknown":
         problems.append(
-            f"cannot tell whether '{shown(record.code_folder or b'')}' exists (its filesystem is "
+            f"cannot tell whether {quoted(record.code_folder or b'')} exists (its filesystem is "
             f"not mounted here, or does not answer): snapshot '{record.id}' is kept"
         )
         return "its code folder cannot be looked for"

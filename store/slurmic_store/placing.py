@@ -15,7 +15,7 @@ from typing import Literal
 
 from . import files
 from .digests import SECOND, stored_at
-from .errors import LinkModeError, os_failure, shown
+from .errors import LinkModeError, os_failure, quoted
 from .store import Store
 
 LinkMode = Literal["auto", "hardlink", "reflink", "copy"]
@@ -25,7 +25,7 @@ _CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
-class Placement:
+class FillMethod:
     """How the files of a code folder are made from blobs.
 
     Attributes:
@@ -40,7 +40,7 @@ class Placement:
     asked: LinkMode = "auto"
 
 
-def choose_placement(store: Store, folder: bytes, mode: LinkMode) -> Placement:
+def choose_method(store: Store, folder: bytes, mode: LinkMode) -> FillMethod:
     """Find out, by trying, how blobs of `store` can be placed in `folder`.
 
     Args:
@@ -53,29 +53,29 @@ def choose_placement(store: Store, folder: bytes, mode: LinkMode) -> Placement:
         OSError: not even a copy can be written (a full disk, no permission).
     """
     if mode == "copy":
-        return Placement("copy", asked=mode)
+        return FillMethod("copy", asked=mode)
     probe = os.path.join(folder, files.random_name())
     reasons = []
     if mode in ("auto", "hardlink"):
         refused = _try_hardlink(store, probe)
         if refused is None:
-            return Placement("hardlink", asked=mode)
+            return FillMethod("hardlink", asked=mode)
         reasons.append(f"hard links: {refused}")
     if mode in ("auto", "reflink"):
         refused = _try_reflink(store, probe)
         if refused is None:
             notice = _notice(store, folder, "reflinks", reasons) if mode == "auto" else ""
-            return Placement("reflink", notice, asked=mode)
+            return FillMethod("reflink", notice, asked=mode)
         reasons.append(f"reflinks: {refused}")
     if mode == "auto":
-        return Placement("copy", _notice(store, folder, "copies", reasons))
+        return FillMethod("copy", _notice(store, folder, "copies", reasons))
     raise mode_refused(store, folder, mode, "; ".join(reasons))
 
 
 def mode_refused(store: Store, path: bytes, mode: LinkMode, reason: str) -> LinkModeError:
     """The error for an explicit link mode that does not work, for a folder or for one file."""
     return LinkModeError(
-        f"link_mode '{mode}' does not work from store '{store.name}' to '{shown(path)}' ({reason})",
+        f"link_mode '{mode}' does not work from store '{store.name}' to {quoted(path)} ({reason})",
         path=path,
         hint="set store_path (or SLURMIC_STORE) to a folder on the filesystem of the output "
         "path, or set link_mode to 'auto'",
@@ -84,7 +84,7 @@ def mode_refused(store: Store, path: bytes, mode: LinkMode, reason: str) -> Link
 
 def _notice(store: Store, folder: bytes, used: str, reasons: list[str]) -> str:
     return (
-        f"code folders below '{shown(os.path.dirname(folder))}' are made of {used}, not hard "
+        f"code folders below {quoted(os.path.dirname(folder))} are made of {used}, not hard "
         f"links, and take more space: store '{store.name}' cannot be linked from there "
         f"({'; '.join(reasons)}); a store_path on the filesystem of the output path would allow it"
     )

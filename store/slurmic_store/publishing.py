@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from . import files
-from .errors import StoreError, shown
+from .errors import StoreError, quoted
 from .placing import is_old, place_copy
 from .store import Store
 
@@ -103,7 +103,7 @@ class BlobPublisher:
                 self.store.replace_retired(path, blob)
             if source != file.path:
                 files.remove_quietly(source)
-        raise StoreError(f"blob '{shown(blob)}' is replaced again and again by others", path=blob)
+        raise StoreError(f"blob {quoted(blob)} is replaced again and again by others", path=blob)
 
     def _take_over(self, file: NewFile, blob: bytes, retired: list[bytes | None]) -> bool:
         """The name is taken: share that blob if it is good, else make room; whether shared."""

@@ -24,7 +24,7 @@ from typing import Any, Literal
 
 from . import files
 from .digests import DIGEST_SIZE
-from .errors import DamagedError, StoreError, UnknownSnapshotError, os_failure, shown
+from .errors import DamagedError, StoreError, UnknownSnapshotError, os_failure, quoted
 from .pace import in_bundles, paced_map
 from .store import Store
 
@@ -186,11 +186,11 @@ def read_record(store: Store, snapshot_id: str, path: bytes | None = None) -> Sn
         ) from None
     except OSError as error:
         raise DamagedError(
-            f"cannot read record '{shown(path)}': {error.strerror}", path=path
+            f"cannot read record {quoted(path)}: {error.strerror}", path=path
         ) from error
     except DamagedError as error:
         raise DamagedError(
-            f"record '{shown(path)}' is damaged: {error.message}", path=path, hint=error.hint
+            f"record {quoted(path)} is damaged: {error.message}", path=path, hint=error.hint
         ) from error
 
 

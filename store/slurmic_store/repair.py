@@ -33,9 +33,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from . import files
-from .claim import ClaimedName
+from .claim import CodeFolderName
 from .digests import SECOND, key_name, parse_blob_name, split_key
-from .errors import DamagedError, StoreError, UnknownSnapshotError, shown
+from .errors import DamagedError, StoreError, UnknownSnapshotError, quoted
 from .findings import Expected, Finding, check_file
 from .manifest import compress, decode_blobs, decompress
 from .rebuild import tree_from_folder
@@ -184,7 +184,7 @@ class StoreRepair:
             anchor for record in self._records() if record.tree == tree for anchor in record.anchors
         ]
         for folder in folders:
-            source = ClaimedName(folder).manifest
+            source = CodeFolderName(folder).manifest
             with contextlib.suppress(OSError, DamagedError):
                 with open(source, "rb") as stream:
                     encoded = decompress(stream.read(), tree)
@@ -316,7 +316,7 @@ def publish_over(store: Store, temporary: bytes, final: bytes, is_good: Callable
             if is_good():
                 return
             aside = store.set_aside(final)
-        raise StoreError(f"'{shown(final)}' is replaced again and again by others", path=final)
+        raise StoreError(f"{quoted(final)} is replaced again and again by others", path=final)
     except BaseException:
         if aside is not None:
             with contextlib.suppress(OSError):

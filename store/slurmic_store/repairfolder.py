@@ -13,9 +13,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from . import files
-from .claim import ClaimedName
+from .claim import CodeFolderName
 from .digests import blob_key
-from .errors import StoreError, shown
+from .errors import StoreError, quoted
 from .findings import Expected, Finding, check_file
 from .manifest import TreeEntry, compress
 from .placing import place_copy
@@ -41,7 +41,8 @@ def repair_code_folder(
         checksum: find damage by reading and hashing every file; else by one stat each.
         store: where to take content from, and where a blob that the folder shares is repaired
             first. Without it, content comes from `roots` and from the folder itself.
-        record, manifest: as for `verify_code_folder`.
+        record: as for :func:`verify_code_folder`.
+        manifest: as for :func:`verify_code_folder`.
         roots: source trees in which to look for originals.
 
     Raises:
@@ -124,7 +125,7 @@ class _FolderRepair:
             with contextlib.suppress(FileExistsError):
                 os.mkdir(path)
             if not stat.S_ISDIR(os.lstat(path).st_mode):
-                raise StoreError(f"'{shown(path)}' is not a folder; move it away", path=path)
+                raise StoreError(f"{quoted(path)} is not a folder; move it away", path=path)
 
     def _blob(self, entry: TreeEntry) -> bytes:
         assert self._store is not None
@@ -155,7 +156,7 @@ class _FolderRepair:
 
     def _restore_evidence(self, finding: Finding) -> bytes | None:
         """Write the record or the manifest beside the folder again."""
-        claim = ClaimedName(self._evidence.folder)
+        claim = CodeFolderName(self._evidence.folder)
         record = self._evidence.record
         if finding.path == claim.record:
             # Found in the store: without it there would be no evidence.

@@ -1,9 +1,9 @@
-"""Who uses what of a store: what would become free if an output folder were deleted.
+"""What each output folder takes of a store: what would become free if it were deleted.
 
-A **user** of a blob is an output folder in which a live snapshot has its code folder, or a pin. A
-blob with one user goes when that user does (and gc has run); one with several stays as long as any
-of them. So what a folder *shares* costs nothing more for being used there, too, and what is its
-*own* is what deleting it brings back.
+A blob is used by the output folders in which a live snapshot that names it has its code folder, and
+by pins. A blob that one folder uses goes with that folder (once gc has run); one that several use
+stays as long as any of them. So what a folder *shares* costs nothing extra for being used there,
+and what is its *own* is what deleting it brings back.
 
 Sizes are what the filesystem has allocated, not what files contain: a file of one byte takes a
 block. Two things are not looked at, because that would take a stat for every file of every folder:
@@ -34,8 +34,8 @@ _BLOCK = 512
 
 
 @dataclass
-class UserUsage:
-    """What one user of a store takes.
+class FolderUsage:
+    """What one output folder, or one pin, takes of a store.
 
     Attributes:
         output_folder: the folder in which the code folders are; None for a pinned snapshot.
@@ -43,7 +43,7 @@ class UserUsage:
         jobs: the jobs that ran from them, as in the records.
         files: files and links in its code folders; 0 for a pin.
         apparent_size: bytes of their content.
-        shared_size: allocated bytes of blobs that it shares with other users.
+        shared_size: allocated bytes of blobs that it shares with others.
         own_size: allocated bytes that become free if it is deleted and gc has run.
         own_inodes: inodes that become free then.
     """
@@ -60,18 +60,19 @@ class UserUsage:
 
 @dataclass
 class StoreSharing:
-    """What a store holds, and for whom.
+    """What a store holds, and for which folders.
 
     Attributes:
-        users: all users, the one with the most of its own first.
+        folders: output folders and pins, the one with the most of its own first.
         blobs: number of blobs.
         size: their allocated bytes.
         unused: number of blobs that no live snapshot needs and no folder links to: gc's.
         unused_size: their allocated bytes.
-        problems: what could not be read; then what is needed may seem unused, or a user's own.
+        problems: what could not be read; then what is needed may seem unused, or one
+            folder's own.
     """
 
-    users: list[UserUsage] = field(default_factory=list)
+    folders: list[FolderUsage] = field(default_factory=list)
     blobs: int = 0
     size: int = 0
     unused: int = 0
@@ -81,16 +82,16 @@ class StoreSharing:
     @property
     def files(self) -> int:
         """Files in all code folders."""
-        return sum(user.files for user in self.users)
+        return sum(usage.files for usage in self.folders)
 
     @property
     def apparent_size(self) -> int:
         """Bytes in all code folders, as if each were a copy of its own."""
-        return sum(user.apparent_size for user in self.users)
+        return sum(usage.apparent_size for usage in self.folders)
 
 
 def measure_sharing(store: Store) -> StoreSharing:
-    """Find out who uses what of a store.
+    """Find out what each output folder takes of a store.
 
     Raises:
         StoreError: the store's folders cannot be listed.
@@ -105,44 +106,44 @@ class _Measuring:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.result = StoreSharing()
-        self.users: dict[bytes, UserUsage] = {}
-        self.users_of: dict[str, list[UserUsage]] = defaultdict(list)  # by tree
+        self.usages: dict[bytes, FolderUsage] = {}
+        self.usages_of: dict[str, list[FolderUsage]] = defaultdict(list)  # by tree
 
     def run(self) -> StoreSharing:
-        records = self._find_users()
-        owner: dict[bytes, UserUsage | None] = {}  # by key; None for several
+        records = self._find_usages()
+        owner: dict[bytes, FolderUsage | None] = {}  # by key; None for several
         for tree, content in self._trees():
-            users = self.users_of[tree]
-            only = users[0] if len(users) == 1 else None
+            usages = self.usages_of[tree]
+            only = usages[0] if len(usages) == 1 else None
             for key in _keys(content):
                 if owner.setdefault(key, only) is not only:
                     owner[key] = None
         allocated = self._measure_blobs(owner)
         seen: dict[int, set[bytes]] = defaultdict(set)
         for tree, content in self._trees():
-            for user in self.users_of[tree]:
-                counted = seen[id(user)]
+            for usage in self.usages_of[tree]:
+                counted = seen[id(usage)]
                 for key in _keys(content):
                     if key not in counted:
                         counted.add(key)
                         if owner[key] is None:
-                            user.shared_size += allocated.get(key, 0)
-            if len(self.users_of[tree]) == 1:
-                self._add_own(self.users_of[tree][0], [self.store.tree_path(tree)])
+                            usage.shared_size += allocated.get(key, 0)
+            if len(self.usages_of[tree]) == 1:
+                self._add_own(self.usages_of[tree][0], [self.store.tree_path(tree)])
             for record in records[tree]:
                 self._add_folder(record, content, allocated)
         for key, alone in owner.items():
             if alone is not None and key in allocated:
                 alone.own_size += allocated[key]
                 alone.own_inodes += 1
-        self.result.users = sorted(
-            self.users.values(),
-            key=lambda user: (-user.own_size, -user.shared_size, user.output_folder or b""),
+        self.result.folders = sorted(
+            self.usages.values(),
+            key=lambda usage: (-usage.own_size, -usage.shared_size, usage.output_folder or b""),
         )
         return self.result
 
-    def _find_users(self) -> dict[str, list[SnapshotRecord]]:
-        """Sort snapshots by their users; those with a code folder, by their tree."""
+    def _find_usages(self) -> dict[str, list[SnapshotRecord]]:
+        """Sort snapshots by their output folders; those with a code folder, by their tree."""
         records, damaged = scan_records(self.store)
         self.result.problems += map(str, damaged)
         pins = pinned_ids(self.store)
@@ -154,22 +155,22 @@ class _Measuring:
                 record.id in sharing and is_superseded(record)
             )
             if folder is not None and present:
-                self._add_user(os.path.dirname(folder), record)
+                self._add_usage(os.path.dirname(folder), record)
                 in_folders[record.tree].append(record)
             if record.id in pins:
-                self._add_user(b"pin " + os.fsencode(record.id), record)
+                self._add_usage(b"pin " + os.fsencode(record.id), record)
         return in_folders
 
-    def _add_user(self, name: bytes, record: SnapshotRecord) -> None:
+    def _add_usage(self, name: bytes, record: SnapshotRecord) -> None:
         output = None if name.startswith(b"pin ") else name
-        user = self.users.setdefault(name, UserUsage(output))
-        user.snapshots.append(record.id)
-        user.jobs += record.jobs
-        if user not in self.users_of[record.tree]:
-            self.users_of[record.tree].append(user)
+        usage = self.usages.setdefault(name, FolderUsage(output))
+        usage.snapshots.append(record.id)
+        usage.jobs += record.jobs
+        if usage not in self.usages_of[record.tree]:
+            self.usages_of[record.tree].append(usage)
 
     def _trees(self) -> Iterator[tuple[str, Tree]]:
-        for tree in sorted(self.users_of):
+        for tree in sorted(self.usages_of):
             try:
                 yield tree, decode_tree(self.store.read_manifest(tree))
             except DamagedError as error:
@@ -201,9 +202,9 @@ class _Measuring:
         """What a code folder has besides its blobs: directories, links, empty files, copies."""
         folder = record.code_folder
         assert folder is not None
-        user = self.users[os.path.dirname(folder)]
-        user.files += len(tree.entries)
-        user.apparent_size += tree.size
+        usage = self.usages[os.path.dirname(folder)]
+        usage.files += len(tree.entries)
+        usage.apparent_size += tree.size
         folders = {b""}
         for entry in tree.entries:
             parent = os.path.dirname(entry.path)
@@ -211,24 +212,24 @@ class _Measuring:
                 folders.add(parent)
                 parent = os.path.dirname(parent)
             if not entry.is_blob:
-                user.own_inodes += 1
+                usage.own_inodes += 1
             elif record.placement != "hardlink":
                 # An inode of its own; the content of a reflink is shared with the blob.
-                user.own_inodes += 1
+                usage.own_inodes += 1
                 if record.placement == "copy":
                     key = blob_key(entry.digest, entry.mode)
-                    user.own_size += allocated.get(key, entry.size)
+                    usage.own_size += allocated.get(key, entry.size)
         paths = [os.path.join(folder, path) if path else folder for path in folders]
         paths += [folder + b".json", record_path(self.store, record.id)]
         if record.placement != "hardlink":
             paths.append(folder + MANIFEST_SUFFIX)
-        self._add_own(user, paths)
+        self._add_own(usage, paths)
 
-    def _add_own(self, user: UserUsage, paths: Iterable[bytes]) -> None:
+    def _add_own(self, usage: FolderUsage, paths: Iterable[bytes]) -> None:
         for status in paced_map(_status, paths):
             if status is not None:
-                user.own_inodes += 1
-                user.own_size += status.st_blocks * _BLOCK
+                usage.own_inodes += 1
+                usage.own_size += status.st_blocks * _BLOCK
 
 
 def _keys(tree: Tree) -> Iterator[bytes]:

@@ -35,12 +35,12 @@ from functools import cached_property
 from typing import Any
 
 from . import files
-from .claim import ClaimedName, OnTaken, free_name
+from .claim import CodeFolderName, OnTaken, next_free
 from .codefolder import CodeFolderBuilder
-from .errors import DestinationError, StoreError, failed_path, os_failure, shown
+from .errors import DestinationError, StoreError, failed_path, os_failure, quoted
 from .files import remove_quietly
 from .manifest import Tree, TreeColumns, decode_tree, encode_columns, tree_digest
-from .placing import LinkMode, Placement, choose_placement
+from .placing import FillMethod, LinkMode, choose_method
 from .records import SnapshotRecord, new_snapshot_id, pin, pin_path, record_path, write_record
 from .staging import Stage, note_stage, open_stage
 from .statcache import StatCache
@@ -132,7 +132,8 @@ def take_snapshot(
         LinkModeError: an explicit `link_mode` is impossible here.
         DestinationError: the name is taken, and `on_taken` is "fail".
         StoreError: anything else: a full disk, a quota, no permission; names the path.
-        After any of them nothing is left but blobs, which gc takes.
+
+    After any of these errors nothing is left but blobs, which gc deletes.
     """
     store.require_owner()
     if output_folder is not None:
@@ -181,16 +182,16 @@ class _Transaction:
     inspect: Callable[[Sequence[bytes], Sequence[int]], None] | None
     encoded: bytes = b""
     record: SnapshotRecord | None = None
-    claim: ClaimedName | None = None  # announced
-    claimed: ClaimedName | None = None
+    claim: CodeFolderName | None = None  # announced
+    claimed: CodeFolderName | None = None
     in_place: bool = False
 
     def run(self, paths: Sequence[bytes], link_mode: LinkMode, pin_name: str) -> Snapshot:
         store, stage = self.store, self.stage
         placement = (
-            choose_placement(store, stage.path, link_mode)
+            choose_method(store, stage.path, link_mode)
             if self.output_folder is not None
-            else Placement("hardlink")
+            else FillMethod("hardlink")
         )
         # Of two clocks the one that is behind: see statcache.
         began_ns = min(time.time_ns(), stage.created_ns)
@@ -251,7 +252,7 @@ class _Transaction:
             notices=tuple(notice for notice in (placement.notice, *builder.notices) if notice),
         )
 
-    def _publish_intent(self, tree: TreeColumns, placement: Placement) -> None:
+    def _publish_intent(self, tree: TreeColumns, placement: FillMethod) -> None:
         """Publish manifest and record of what has been found so far."""
         self.encoded = encode_columns(tree)
         name = tree_digest(self.encoded)
@@ -270,12 +271,12 @@ class _Transaction:
             self.record = replace(self.record, anchors=(self.stage.path,))
             write_record(self.store, self.record)
         else:
-            self._announce(free_name(self.output_folder, self.name, self.on_taken))
+            self._announce(next_free(self.output_folder, self.name, self.on_taken))
         # Again: a gc that did not see the record yet may have taken the manifest that an earlier
         # snapshot of the same tree had left. From here on none will.
         self._publish_manifest(name)
 
-    def _announce(self, claim: ClaimedName) -> None:
+    def _announce(self, claim: CodeFolderName) -> None:
         """Publish the record with the name that is going to be claimed.
 
         After a crash, this is how gc finds the claim. (Should another snapshot get that name, its
@@ -315,10 +316,10 @@ class _Transaction:
                     self.record = replace(record, anchors=(claim.folder,))
                     return claim.folder
             lost.add(claim.folder)
-            claim = free_name(output_folder, self.name, self.on_taken, lost=lost)
+            claim = next_free(output_folder, self.name, self.on_taken, lost=lost)
             self._announce(claim)
         raise DestinationError(
-            f"no free name for a code folder in '{shown(output_folder)}'", path=output_folder
+            f"no free name for a code folder in {quoted(output_folder)}", path=output_folder
         )
 
     def roll_back(self) -> None:
@@ -361,7 +362,7 @@ def withdraw_snapshot(store: Store, snapshot: Snapshot) -> None:
             )
             with contextlib.suppress(FileNotFoundError):
                 os.rename(folder, staged)
-            ClaimedName(folder).release()
+            CodeFolderName(folder).release()
             files.remove_tree(staged)
         else:
             remove_quietly(pin_path(store, snapshot.record.id))

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 
 from . import files
 from .digests import PERMISSIONS, hasher
-from .errors import SourceChangedError, SourceError, os_failure, shown
+from .errors import SourceChangedError, SourceError, os_failure, quoted
 from .files import write_all
 
 _CHUNK = 1 << 20
@@ -65,7 +65,7 @@ def copy_source(source: bytes, destination: int) -> tuple[bytes, os.stat_result]
             before = os.fstat(reader)
             if before.st_mode & 0o170000 != 0o100000:
                 raise SourceError(
-                    f"'{shown(source)}' is no longer a regular file",
+                    f"{quoted(source)} is no longer a regular file",
                     path=source,
                     hint="something replaced it while the tree was being packed; submit again",
                 )
@@ -76,7 +76,7 @@ def copy_source(source: bytes, destination: int) -> tuple[bytes, os.stat_result]
         if copied == after.st_size and same_content(before, after):
             return digest, after
     raise SourceChangedError(
-        f"'{shown(source)}' changed each of the {_ATTEMPTS} times that it was read",
+        f"{quoted(source)} changed each of the {_ATTEMPTS} times that it was read",
         path=source,
         hint="something is writing to it: stop that, or leave it out (exclude_code_folders, "
         ".gitignore)",
@@ -94,7 +94,7 @@ def _open_source(source: bytes) -> int:
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise SourceError(
-                f"'{shown(source)}' is no longer a regular file", path=source
+                f"{quoted(source)} is no longer a regular file", path=source
             ) from error
         raise unreadable(source, error) from error
 
@@ -102,7 +102,7 @@ def _open_source(source: bytes) -> int:
 def unreadable(source: bytes, error: OSError) -> SourceError:
     """The error for a selected file that cannot be read."""
     return SourceError(
-        f"cannot read '{shown(source)}': {(error.strerror or str(error)).lower()}",
+        f"cannot read {quoted(source)}: {(error.strerror or str(error)).lower()}",
         path=source,
         hint="a selected file must be readable; make it so, or leave it out "
         "(exclude_code_folders, .gitignore)",

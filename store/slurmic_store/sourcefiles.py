@@ -12,7 +12,7 @@ from functools import partial
 from itertools import chain
 
 from .digests import EMPTY, PERMISSIONS, digest_of
-from .errors import SourceError, shown
+from .errors import SourceError, quoted
 from .manifest import TreeColumns, is_ordered, strange_path
 from .pace import in_bundles, paced_map
 from .source import unreadable
@@ -46,7 +46,7 @@ class SourceFiles:
             paths = sorted(set(paths))
         strange = strange_path(paths)
         if strange is not None:
-            raise SourceError(f"'{shown(strange)}' is no path below '{shown(root)}'", path=strange)
+            raise SourceError(f"{quoted(strange)} is no path below {quoted(root)}", path=strange)
         self.root = root
         found = self._look_at(paths)
         self.stamps = [stamp for stamp in found if stamp]
@@ -102,7 +102,7 @@ class SourceFiles:
             source = self.path(index)
             if kinds[index] != stat.S_IFLNK:
                 raise SourceError(
-                    f"'{shown(source)}' is neither a file nor a symbolic link",
+                    f"{quoted(source)} is neither a file nor a symbolic link",
                     path=source,
                     hint="something replaced it while the tree was being packed; submit again",
                 )

@@ -11,7 +11,15 @@ from pathlib import Path
 from typing import Literal
 
 from . import digests, files
-from .errors import DamagedError, StoreError, StoreFormatError, StoreOwnerError, os_failure, shown
+from .errors import (
+    DamagedError,
+    StoreError,
+    StoreFormatError,
+    StoreOwnerError,
+    os_failure,
+    printable,
+    quoted,
+)
 from .manifest import compress, decompress
 
 FORMAT_HEAD = "slurmic store"
@@ -49,7 +57,7 @@ class Store:
         except FileNotFoundError:
             if not create:
                 raise StoreError(
-                    f"no store at '{shown(folder)}'",
+                    f"no store at {quoted(folder)}",
                     path=folder,
                     hint="nothing has been packed into it yet, or it lies elsewhere",
                 ) from None
@@ -72,7 +80,7 @@ class Store:
     @property
     def name(self) -> str:
         """The path for messages."""
-        return shown(self.path)
+        return printable(self.path)
 
     @property
     def blobs(self) -> bytes:
@@ -147,7 +155,9 @@ class Store:
                 manifest = stream.read()
         except OSError as error:
             raise DamagedError(
-                f"cannot read manifest '{shown(path)}': {error.strerror}", path=path, digest=tree
+                f"cannot read manifest {quoted(path)}: {error.strerror}",
+                path=path,
+                digest=tree,
             ) from error
         return decompress(manifest, tree)
 
@@ -274,11 +284,13 @@ def _read_format(folder: bytes) -> str:
         return Path(os.fsdecode(folder), "FORMAT").read_text("utf-8")
     except NotADirectoryError:
         raise StoreFormatError(
-            f"'{shown(folder)}' is not a folder", path=folder, hint="give the store another path"
+            f"{quoted(folder)} is not a folder",
+            path=folder,
+            hint="give the store another path",
         ) from None
     except UnicodeDecodeError:
         raise StoreFormatError(
-            f"'{shown(folder)}/FORMAT' is not a store's format file", path=folder
+            f"'{printable(folder)}/FORMAT' is not a store's format file", path=folder
         ) from None
     except FileNotFoundError:
         raise
@@ -292,7 +304,7 @@ def _parse_format(folder: bytes, text: str) -> tuple[int, bool]:
     fields = dict(line.split(" ", 1) for line in lines[1:] if " " in line)
     if not lines or lines[0] != FORMAT_HEAD:
         raise StoreFormatError(
-            f"'{shown(folder)}/FORMAT' is not a store's format file",
+            f"'{printable(folder)}/FORMAT' is not a store's format file",
             path=folder,
             hint="is this really the folder of a slurmic store?",
         )
@@ -301,18 +313,18 @@ def _parse_format(folder: bytes, text: str) -> tuple[int, bool]:
         granularity = int(fields["mtime-granularity-ns"])
     except (KeyError, ValueError):
         raise StoreFormatError(
-            f"'{shown(folder)}/FORMAT' is damaged: {text!r}", path=folder
+            f"'{printable(folder)}/FORMAT' is damaged: {text!r}", path=folder
         ) from None
     if version > FORMAT_VERSION:
         raise StoreFormatError(
-            f"store '{shown(folder)}' has format {version}, newer than {FORMAT_VERSION}, "
+            f"store {quoted(folder)} has format {version}, newer than {FORMAT_VERSION}, "
             "the newest that this version of slurmic reads",
             path=folder,
             hint="upgrade slurmic, or set store_path to another folder",
         )
     if fields.get("digest") != DIGEST_NAME:
         raise StoreFormatError(
-            f"store '{shown(folder)}' uses the digest '{fields.get('digest')}', unknown here",
+            f"store {quoted(folder)} uses the digest '{fields.get('digest')}', unknown here",
             path=folder,
             hint="upgrade slurmic, or set store_path to another folder",
         )
@@ -330,7 +342,7 @@ def _create(folder: bytes) -> None:
         )
         if unknown:
             raise StoreFormatError(
-                f"'{shown(folder)}' is not a store, and not empty (it holds '{shown(unknown[0])}')",
+                f"{quoted(folder)} is not a store, and not empty (it holds {quoted(unknown[0])})",
                 path=folder,
                 hint="give the store a folder of its own, or remove what is in this one",
             )

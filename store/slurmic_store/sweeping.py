@@ -12,9 +12,9 @@ import time
 from dataclasses import dataclass, field
 
 from . import files
-from .claim import TEMPORARY_SUFFIXES, ClaimedName
+from .claim import TEMPORARY_SUFFIXES, CodeFolderName
 from .digests import DIGEST_SIZE, key_name, parse_blob_name
-from .errors import DamagedError, UnknownSnapshotError, os_failure, shown
+from .errors import DamagedError, UnknownSnapshotError, os_failure, quoted
 from .liveness import (
     ASIDE_RECORD,
     ASIDE_TREE,
@@ -290,8 +290,8 @@ class _Run:
             if error.errno in files.GONE:
                 return
         self.plan.problems.append(
-            f"blob '{shown(_damaged_name(path))}' was damaged and nothing has replaced it; a live "
-            f"snapshot needs it: '{shown(path)}' is kept"
+            f"blob {quoted(_damaged_name(path))} was damaged and nothing has replaced it; a live "
+            f"snapshot needs it: {quoted(path)} is kept"
         )
 
     def _settle_blob(self, key: bytes | None, path: bytes, named: set[bytes] | None) -> None:
@@ -338,7 +338,7 @@ def _remove_claim(record: SnapshotRecord, grace: float) -> None:
     folder = record.code_folder
     if folder is None or os.path.basename(folder).startswith(files.STAGE_PREFIX):
         return
-    claim = ClaimedName(folder)
+    claim = CodeFolderName(folder)
     with contextlib.suppress(FileNotFoundError, NotADirectoryError, DamagedError):
         for suffix in TEMPORARY_SUFFIXES:
             files.remove_quietly(claim.temporary(record.id, suffix))

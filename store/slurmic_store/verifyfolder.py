@@ -14,9 +14,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from . import files
-from .claim import ClaimedName
+from .claim import CodeFolderName
 from .digests import SECOND
-from .errors import DamagedError, StoreError, UnknownSnapshotError, os_failure, shown
+from .errors import DamagedError, StoreError, UnknownSnapshotError, os_failure, quoted
 from .findings import (
     Expected,
     Finding,
@@ -100,10 +100,10 @@ def gather_evidence(
     """Find out what a code folder should hold; arguments and errors as `verify_code_folder`."""
     folder = os.path.abspath(folder)
     if not os.path.isdir(folder):
-        raise StoreError(f"no code folder at '{shown(folder)}'", path=folder)
+        raise StoreError(f"no code folder at {quoted(folder)}", path=folder)
     findings: list[Finding] = []
     notes: list[str] = []
-    claim = ClaimedName(folder)
+    claim = CodeFolderName(folder)
     found = _find_record(folder, record or claim.record, store, findings)
     tree = _find_tree(found.tree, manifest or claim.manifest, store, findings, notes)
     moved = folder not in found.anchors
@@ -132,9 +132,9 @@ def _find_record(
             if folder in record.anchors:
                 return record
     raise StoreError(
-        f"nothing says what '{shown(folder)}' should hold: '{shown(path)}': {problem.detail}"
+        f"nothing says what {quoted(folder)} should hold: {quoted(path)}: {problem.detail}"
         if problem.kind != "missing"
-        else f"nothing says what '{shown(folder)}' should hold: no record '{shown(path)}'",
+        else f"nothing says what {quoted(folder)} should hold: no record {quoted(path)}",
         path=path,
         hint="a code folder's record lies beside it: 'code.json' beside 'code'; if the folder was "
         "moved without it, say where the record is",
@@ -149,7 +149,7 @@ def _find_tree(
             return decode_tree(decompress(stream.read(), tree))
     except FileNotFoundError:
         problem = "is not there"
-        notes.append(f"'{shown(path)}' is not there: without it only a store can say what is right")
+        notes.append(f"{quoted(path)} is not there: without it only a store can say what is right")
     except OSError as error:
         problem = (error.strerror or str(error)).lower()
         findings.append(Finding(path, "unreadable", problem))
@@ -162,7 +162,7 @@ def _find_tree(
     except DamagedError as error:
         problem = f"{problem}; {error.message}"
     raise StoreError(
-        f"cannot tell which files belong: manifest '{shown(path)}': {problem}",
+        f"cannot tell which files belong: manifest {quoted(path)}: {problem}",
         path=path,
         digest=tree,
         hint="the store that it was packed into has the manifest too",
@@ -187,7 +187,7 @@ class _FolderWalk:
         sealed = self._is_sealed(entries[path] for path in present)
         if not sealed:
             notes.append(
-                f"no file in '{shown(evidence.folder)}' bears its seal: it was copied without "
+                f"no file in {quoted(evidence.folder)} bears its seal: it was copied without "
                 "modification times, or its filesystem keeps whole seconds"
                 + ("" if self.checksum else "; only a checksum can tell whether contents are right")
             )

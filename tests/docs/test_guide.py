@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from slurmic.snapshot import PackRequest, pack_code
-from slurmic_store import ClaimedName
+from slurmic_store import CodeFolderName
 
 GUIDE = Path(__file__).parents[2] / "docs" / "guide.md"
 
@@ -82,7 +82,7 @@ def _submit(project: Path, store: Path, run: str, jobs: tuple[str, ...], age: in
     )
     packed.attach_jobs(jobs)
     record = packed.record
-    folder = ClaimedName(record.code_folder or b"")
+    folder = CodeFolderName(record.code_folder or b"")
     for path in (store / "snapshots" / f"{record.id}.json", Path(os.fsdecode(folder.record))):
         values = json.loads(path.read_bytes())
         values["created"] = time.time() - age * 86400

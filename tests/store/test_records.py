@@ -18,7 +18,7 @@ from storechecks import Project, code_folders, collect, read_folder, remove, str
 from storefaults import in_child, raising, watched
 
 from slurmic_store import (
-    ClaimedName,
+    CodeFolderName,
     DamagedError,
     SnapshotRecord,
     Store,
@@ -323,7 +323,7 @@ def test_updating_the_record_beside_a_folder(
     """A crash while it is replaced leaves a temporary file, which the next update replaces."""
     snapshot = project.take(store, tmp_path / "out")
     assert snapshot.code_folder is not None
-    claim = ClaimedName(snapshot.code_folder)
+    claim = CodeFolderName(snapshot.code_folder)
     record = replace(snapshot.record, jobs=("7",))
     calls = in_child(lambda: claim.update_record(record)).calls
     for position in range(calls):

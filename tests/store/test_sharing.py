@@ -66,8 +66,8 @@ def test_what_a_folder_frees_is_what_its_deletion_frees(
     (root / "big.txt").write_bytes(os.urandom(200_000))
     _take(root, store, world / "two", link_mode)
     usage = measure_sharing(store)
-    users = {os.path.basename(user.output_folder or b""): user for user in usage.users}
-    one, two = users[b"one"], users[b"two"]
+    folders = {os.path.basename(user.output_folder or b""): user for user in usage.folders}
+    one, two = folders[b"one"], folders[b"two"]
     assert one.files == two.files == 22
     assert one.apparent_size > one.shared_size > 0
     # Of a copy, there is the blob besides.
@@ -82,16 +82,16 @@ def test_what_a_folder_frees_is_what_its_deletion_frees(
     assert before - after == pytest.approx(one.own_size, abs=2 * 4096)
     assert inodes - inodes_after == pytest.approx(one.own_inodes, abs=2)
     usage = measure_sharing(store)
-    assert [user.shared_size for user in usage.users] == [0]
+    assert [user.shared_size for user in usage.folders] == [0]
     assert usage.unused == 0
 
 
 def test_a_pin_is_a_user_like_another(tmp_path: Path, root: Path) -> None:
     store = Store.open(tmp_path / "store")
     record = _take(root, store, tmp_path / "one").record
-    alone = measure_sharing(store).users[0]
+    alone = measure_sharing(store).folders[0]
     pin(store, record.id, "kept")
-    folder, pinned = measure_sharing(store).users
+    folder, pinned = measure_sharing(store).folders
     assert (folder.output_folder, pinned.output_folder) == (os.fsencode(tmp_path / "one"), None)
     assert folder.shared_size == pinned.shared_size > 300_000
     assert folder.own_size < alone.own_size - 300_000
@@ -103,7 +103,7 @@ def test_what_nothing_uses_is_gc_s(tmp_path: Path, root: Path) -> None:
     _take(root, store, tmp_path / "one")
     shutil.rmtree(tmp_path / "one")
     usage = measure_sharing(store)
-    assert usage.users == []
+    assert usage.folders == []
     assert usage.unused == usage.blobs == 20
     assert usage.unused_size == usage.size
 

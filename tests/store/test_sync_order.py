@@ -19,7 +19,7 @@ from storechecks import Project, blob_files, code_folders
 from storefaults import raising, watched
 
 from slurmic_store import Store
-from slurmic_store.claim import ClaimedName
+from slurmic_store.claim import CodeFolderName
 
 Inode = tuple[int, int]
 
@@ -110,7 +110,7 @@ def test_content_is_synced_before_it_is_named(
     assert b"blobs" in kinds or case == "refused"
     if output is not None:
         for folder in code_folders(trace.output):
-            claim = ClaimedName(folder)
+            claim = CodeFolderName(folder)
             assert {claim.folder, claim.record, claim.manifest} <= set(trace.named)
 
 
