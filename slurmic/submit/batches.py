@@ -27,7 +27,7 @@ class batch:  # noqa: N801  (used like a function: with slurmic.batch(): ...)
     at the end of the block: ask for its id or result after that. Calls in mode "run" and "debug"
     run where they stand.
 
-    Example:
+    Examples:
         >>> with slurmic.batch() as submitted:          # doctest: +SKIP
         ...     model = train[big](data)
         ...     table = evaluate[small](data)

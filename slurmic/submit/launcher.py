@@ -17,7 +17,7 @@ from .function import SlurmFunction
 def slurm_fn(submit_fn: Callable[..., Any]) -> SlurmFunction:
     """Make a function one that runs where its configuration says.
 
-    Example:
+    Examples:
         >>> @slurm_fn
         ... def add(a, b):
         ...     return a + b

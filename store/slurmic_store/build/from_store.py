@@ -90,7 +90,8 @@ def build_folder(
         LinkModeError: the link mode that was asked for is impossible here.
         DamagedError: the manifest or blobs are missing or damaged; names the files.
         StoreError: anything else: a full disk, a quota, no permission; names the path.
-        After any of them nothing is left of the folder.
+
+    After any of these errors nothing is left of the folder.
     """
     destination = os.path.abspath(os.fsencode(folder))
     if writable and link_mode == "hardlink":

@@ -136,7 +136,8 @@ def take_snapshot(
         LinkModeError: an explicit `link_mode` is impossible here.
         DestinationError: the name is taken, and `on_taken` is "fail".
         StoreError: anything else: a full disk, a quota, no permission; names the path.
-        After any of them nothing is left but blobs, which gc takes.
+
+    After any of these errors nothing is left but blobs, which gc deletes.
     """
     store.require_owner()
     if output_folder is not None:
@@ -347,6 +348,10 @@ def withdraw_snapshot(store: Store, snapshot: Snapshot) -> None:
     """Undo a snapshot whose job could not be submitted: its code folder and records go away.
 
     Blobs stay for gc. Nothing may be running from the folder.
+
+    Args:
+        store: where it was stored.
+        snapshot: what :func:`take_snapshot` gave.
 
     Raises:
         StoreError: something could not be removed; names it.

@@ -44,7 +44,8 @@ def repair_code_folder(
         checksum: find damage by reading and hashing every file; else by one stat each.
         store: where to take content from, and where a blob that the folder shares is repaired
             first. Without it, content comes from `roots` and from the folder itself.
-        record, manifest: as for `verify_code_folder`.
+        record: as for :func:`verify_code_folder`.
+        manifest: as for :func:`verify_code_folder`.
         roots: source trees in which to look for originals.
 
     Raises:

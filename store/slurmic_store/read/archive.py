@@ -163,7 +163,8 @@ def import_archive(
     Raises:
         DamagedError: it is no such archive, or damaged, or made to do harm.
         StoreError: it is too large, or the store cannot be written to.
-        After any of them nothing is left in the store.
+
+    After any of these errors nothing is left in the store.
     """
     store.require_owner()
     stage = os.path.join(store.tmp, random_name(b".d"))

@@ -48,6 +48,11 @@ def pinned_ids(store: Store) -> dict[str, str]:
 def pin(store: Store, snapshot_id: str, name: str = "") -> None:
     """Keep a snapshot until it is unpinned.
 
+    Args:
+        store: where the snapshot is.
+        snapshot_id: its id.
+        name: a label for people; may be empty.
+
     Raises:
         UnknownSnapshotError: the store has no such snapshot (any more).
         StoreError: the pin cannot be written.
@@ -69,6 +74,10 @@ def pin(store: Store, snapshot_id: str, name: str = "") -> None:
 
 def unpin(store: Store, snapshot_id: str) -> None:
     """Take a snapshot's pin away.
+
+    Args:
+        store: where the snapshot is.
+        snapshot_id: its id.
 
     Raises:
         StoreError: it has none.

@@ -156,6 +156,11 @@ def scan_records(store: Store) -> tuple[list[SnapshotRecord], list[DamagedError]
 def attach_jobs(store: Store, record: SnapshotRecord, jobs: tuple[str, ...]) -> SnapshotRecord:
     """The record with job ids added, published.
 
+    Args:
+        store: where the record is.
+        record: the newest version of it.
+        jobs: the ids, as Slurm writes them; an array is one range (``1234_[0-99]``).
+
     Raises:
         OSError: it cannot be written; the older version stays.
     """
