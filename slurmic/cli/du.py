@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from slurmic.snapshot import jobids
+from slurmic.cluster import jobids
 from slurmic_store import FolderUsage, Store, StoreSharing, measure_sharing, pinned_ids
 
 from .console import console, number, one_line, say, size, warn

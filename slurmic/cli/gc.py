@@ -10,7 +10,8 @@ from typing import Annotated, Any
 
 import tyro
 
-from slurmic.snapshot import jobids
+from slurmic.cluster import jobids
+from slurmic.cluster.queue import QueueUnknownError, unfinished_jobs, why_unfinished
 from slurmic_store import (
     GcPlan,
     GcStats,
@@ -25,7 +26,6 @@ from slurmic_store import (
 from .console import number, one_line, say, size, warn
 from .durations import duration
 from .exits import DONE, INCOMPLETE
-from .queue import QueueUnknownError, unfinished_jobs, why_unfinished
 from .stores import open_store
 
 

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import tyro
 
-from slurmic.snapshot import jobids
+from slurmic.cluster import jobids
 from slurmic_store import (
     AnchorState,
     DamagedError,

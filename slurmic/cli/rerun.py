@@ -9,8 +9,8 @@ from typing import Annotated
 
 import tyro
 
+from slurmic.cluster import jobids
 from slurmic.config import SlurmConfig
-from slurmic.snapshot import jobids
 from slurmic.snapshot.references import FoundSnapshot
 from slurmic.submit import run_again, travels_by_value, what_ran
 from slurmic_store import StoreError

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from slurmic.snapshot import jobids
+from slurmic.cluster import jobids
+from slurmic.cluster.jobstates import JobState, job_states, tasks_by_state
 from slurmic_store import SnapshotRecord, pinned_ids
 
 from .console import local_time, number, one_line, size
 from .exits import DONE
 from .fields import Line, draw, labelled, origin_lines
-from .jobstates import JobState, ask_slurm, tasks_by_state
 from .options import StoreOption
 from .references import Reference, find_snapshot
 from .summary import folder_state, info_text, pin_text, record_as_json
@@ -53,7 +53,7 @@ class Show:
     def _show_snapshot(self, found: FoundSnapshot) -> None:
         record = found.record
         pins = {} if found.store is None else pinned_ids(found.store)
-        states, note = ask_slurm(record.jobs) if _went_to_slurm(record) else ([], "")
+        states, note = job_states(record.jobs) if _went_to_slurm(record) else ([], "")
         state = folder_state(record)
         if self.json:
             values = record_as_json(record, state, pins) | {
