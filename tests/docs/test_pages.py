@@ -57,15 +57,6 @@ def test_files_that_a_page_names_exist(page: str) -> None:
     assert sorted(set(missing) - GENERATED) == []
 
 
-def test_files_that_the_map_of_the_code_names_exist() -> None:
-    """architecture.md names files as a reader of one package does: `submit/function.py`."""
-    text = (ROOT / "docs/architecture.md").read_text()
-    named = {path for code in code_in(text) for path in re.findall(r"[\w./]+\.(?:py|md)\b", code)}
-    assert len(named) > 30
-    bases = ("", "docs/", "slurmic/", "store/slurmic_store/")
-    assert [path for path in sorted(named) if not any(existing(b + path) for b in bases)] == []
-
-
 @pytest.mark.parametrize("page", PAGES)
 def test_modules_and_names_that_a_page_names_exist(page: str) -> None:
     text = (ROOT / page).read_text()
