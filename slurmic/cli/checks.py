@@ -17,7 +17,7 @@ from slurmic.snapshot import StoreLocation, locate_store
 from slurmic.version import installed_version
 from slurmic_store import REFRESH_AFTER, Store, StoreError, Trials, printable, quoted, try_folders
 
-from .console import number, size
+from .output.console import number, size
 
 CheckState = Literal["ok", "warning", "problem"]
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from slurmic.cli.console import number, one_line, safe, size
-from slurmic.cli.durations import duration
+from slurmic.cli.arguments.values import duration
+from slurmic.cli.output.console import number, one_line, safe, size
 from slurmic.errors import ConfigError
 
 HOSTILE = b"new\nline\xff \x1b[31m.py"
