@@ -8,7 +8,7 @@ SIZE := quick
 
 .PHONY: demo test bench docs clean
 demo: .venv/ready
-	@$(BIN)/python examples/sweep/demo.py
+	@$(BIN)/python examples/demo/demo.py
 
 test: .venv/ready
 	$(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
@@ -18,7 +18,7 @@ bench: .venv/ready
 
 # In build/docs the pages lie as in the repository, so that their links are right in both.
 PAGES = README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md store/FORMAT.md \
-	$(wildcard docs/*.md docs/*/*.md examples/README.md examples/*/*.py)
+	$(wildcard docs/*.md docs/*/*.md examples/README.md examples/*/*.py examples/*/*.sh)
 
 docs: .venv/docs-ready
 	@rm -rf build/docs build/site

@@ -38,7 +38,7 @@ def run(settings: Settings, report: Report) -> None:
         return
     tree = shaped_tree(settings.pick(tiny=30, quick=300, full=3_000), settings)
     with SlurmCluster() as cluster, _environment(cluster.environment), cluster.queue_closed():
-        from slurmic.submit.limits import longest_array
+        from slurmic.cluster.limits import longest_array
 
         longest = settings.pick(
             tiny=20, quick=longest_array() or 1000, full=longest_array() or 1000

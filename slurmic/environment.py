@@ -1,10 +1,15 @@
-"""What slurmic takes from the environment; nothing but this, the command line and the job reads it.
+"""What a submission takes from the environment, and what a record says of the process.
 
-SLURMIC_STORE                   where the store is, unless the configuration says so
-PYTHONPATH                      import roots of the submitting process
-SLURM_CONF                      which cluster Slurm's commands talk to
-SLURMIC_CODE                    in a job: the code folder that it runs from
-SLURMIC_SLURM_HAS_BEEN_SET_UP   in the second launch of a distributed job
+    SLURMIC_STORE                  where the store is, unless the configuration says so
+    PYTHONPATH                     import roots of the submitting process
+    SLURM_CONF                     which cluster Slurm's commands talk to
+    SLURMIC_CODE_ROOT              in a job: the source tree that its code was packed from
+    SLURMIC_CODE                   in a job: the code folder that it runs from
+    SLURMIC_SLURM_HAS_BEEN_SET_UP  in the second launch of a distributed job
+
+No other module of the submitting side takes a setting from the environment. The command line asks
+how to draw (``NO_COLOR``, ``TERM``), what runs in a job reads the variables of its job, and some
+hand the whole environment on: the selection to git, a local command to its processes.
 """
 
 from __future__ import annotations

@@ -1,15 +1,24 @@
 """What slurmic raises for a user's mistake or an impossible request.
 
     SlurmicError
-    ├── ConfigError          a setting that means nothing, or that contradicts another
-    ├── SelectionError       the source tree cannot be packed as it is
-    ├── SubmissionError      Slurm (or the local runner) refused the job
-    ├── UnmetConditionError  (slurmic.submit) what a job waited for became impossible
-    ├── CodeFolderMissingError  (slurmic.job) the code folder is not on the job's node
-    └── LiveImportError      the job imported code from the live source tree
-    (on_live_import="error")
+    ├── ConfigError                a setting that means nothing, or that contradicts another
+    │   └── UsageError             a command line that means nothing (slurmic.cli)
+    ├── SelectionError             the source tree cannot be packed as it is
+    ├── SubmissionError            Slurm, or the local runner, refused the job
+    ├── NotSubmittedError          a job of a batch was asked before the batch's end
+    ├── UnmetConditionError        what a job waited for became impossible
+    ├── JobFailedError             the job's function raised
+    ├── JobDiedError               the job left no result: Slurm or the system ended it
+    ├── ResultUnreadableError      the job's result cannot be loaded in this process
+    ├── LiveImportError            the job imported code from the live source tree
+    ├── CodeFolderMissingError     the code folder does not exist on the job's node
+    ├── NodeFolderError            the code cannot be unpacked on the job's node
+    ├── CallsFileError             the file with an array's calls cannot be read
+    └── OutputError                the command line's own output cannot be written
+        └── ReaderGoneError        its reader has gone
 
-The engine has its own tree, under :class:`slurmic_store.errors.StoreError`.
+ConfigError, SelectionError, SubmissionError and LiveImportError are defined here, the others where
+they are raised. The engine has a tree of its own, under :class:`slurmic_store.errors.StoreError`.
 """
 
 from __future__ import annotations

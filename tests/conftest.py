@@ -9,12 +9,37 @@ from pathlib import Path
 
 import pytest
 
+FOREIGN = (
+    *("SLURM", "SBATCH_", "SALLOC_", "SRUN_", "SQUEUE_", "SACCT_", "SCANCEL_", "SUBMITIT_"),
+    "MASTER_",  # of a rendezvous
+    "GIT_",  # a hook of git that runs the tests names its repository
+    "PYTHONPATH",
+)
+"""How the names of variables begin that change what slurmic, Slurm, submitit, git or Python do."""
+
+SWITCHES = (
+    "SLURMIC_BENCH_CACHE",
+    "SLURMIC_DEEP",
+    "SLURMIC_REQUIRE_REALFS",
+    "SLURMIC_REQUIRE_SLURM",
+    "SLURMIC_REWRITE_GUIDE",
+    "SLURMIC_STRESS_SECONDS",
+    "SLURMIC_TORCH_PYTHON",
+    "SLURMIC_TWO_HOSTS_SECONDS",
+)
+"""What a person says to the tests themselves."""
+
 
 @pytest.fixture(autouse=True)
 def isolated(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """No store, git configuration or job environment from outside."""
-    for name in ("SLURMIC_STORE", "SLURMIC_CODE", "SLURMIC_SLURM_HAS_BEEN_SET_UP"):
-        monkeypatch.delenv(name, raising=False)
+    """No store, git configuration or job environment from outside.
+
+    A shell inside of an allocation has variables that sbatch and srun take for options, and that
+    make a process look like a job's. What tests of the cluster need of them, their cluster sets.
+    """
+    for name in list(os.environ):
+        if name.startswith(FOREIGN) and name not in SWITCHES:
+            monkeypatch.delenv(name)
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
     monkeypatch.setenv("GIT_CONFIG_SYSTEM", os.devnull)
     monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from slurmic import environment
+from slurmic.cluster.client import ask
 from slurmic.snapshot import StoreLocation, locate_store
 from slurmic.version import installed_version
 from slurmic_store import REFRESH_AFTER, Store, StoreError, Trials, printable, quoted, try_folders
@@ -277,24 +278,24 @@ def _old_blobs(store: Store) -> str:
 
 
 def _programs() -> Iterator[Check]:
-    slurm = _ask("sbatch", "--version")
-    if slurm is None:
+    slurm = ask("sbatch", "--version")
+    if slurm.problem:
         yield Check(
             "slurm",
             "warning",
             "sbatch is not installed on this host, or does not work",
             "submit from a login node, or use mode 'local'",
         )
-    elif (partitions := _ask("sinfo", "--noheader", "--format=%R")) is None:
+    elif (partitions := ask("sinfo", "--noheader", "--format=%R")).problem:
         yield Check(
             "slurm",
             "problem",
-            f"{slurm.strip()} is installed, but its controller does not answer",
+            f"{slurm.text.strip()} is installed, but its controller does not answer",
             "try 'sinfo': its message says more; the cluster may be down",
         )
     else:
-        names = ", ".join(dict.fromkeys(partitions.split()))
-        yield Check("slurm", "ok", f"{slurm.strip()}, partitions: {names}")
+        names = ", ".join(dict.fromkeys(partitions.text.split()))
+        yield Check("slurm", "ok", f"{slurm.text.strip()}, partitions: {names}")
     git = _ask("git", "--version")
     if git is None:
         yield Check(

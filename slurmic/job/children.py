@@ -30,8 +30,9 @@ _LONGEST_VARIABLE = 100_000
 def child_start(frozen: FrozenCode) -> list[str]:
     """The folder whose ``sitecustomize`` freezes the Python processes that this one starts.
 
-    Sets ``SLURMIC_CHILD``, for which interpreter and which code that is. None where it cannot be on
-    a PYTHONPATH, or says too much for an environment variable.
+    Sets ``SLURMIC_CHILD``, for which interpreter and which code that is. Empty, and the variable
+    not set, where the folder cannot be on a PYTHONPATH, or there is too much to say for an
+    environment variable.
     """
     folder = os.path.join(os.path.dirname(os.path.abspath(__file__)), "child_start")
     interpreter = f"{sys.prefix} {sys.version_info[0]} {sys.version_info[1]}"
@@ -46,7 +47,7 @@ def child_start(frozen: FrozenCode) -> list[str]:
 def package_links(frozen: FrozenCode) -> list[str]:
     """A folder where each package of ``frozen.packages`` has the name that it is imported by.
 
-    None if there are no such packages. It belongs on sys.path as well as on PYTHONPATH:
+    Empty if there are no such packages. It belongs on sys.path as well as on PYTHONPATH:
     multiprocessing's spawn gives its children this process's sys.path in place of their own.
     """
     return LINKS.of_packages(frozen) if frozen.packages else []

@@ -28,6 +28,8 @@ from typing import Any
 from submitit.core import utils
 from submitit.core.job_environment import JobEnvironment
 
+from slurmic.cluster.queue import time_limit
+
 UNLIMITED_MIN = 10 * 366 * 24 * 60
 """Minutes that mean: no limit was asked for, or there is none."""
 
@@ -107,15 +109,8 @@ def granted_minutes() -> int:
     # Twice: at the end of its time a job without an answer would be taken for a preempted one, and
     # requeued. Both tries are over within the 90 seconds that are left then.
     for _ in range(2):
-        with contextlib.suppress(OSError, subprocess.SubprocessError, IndexError, ValueError):
-            answer = subprocess.run(
-                ["squeue", "--noheader", f"--jobs={job_id}", "--format=%l"],
-                capture_output=True,
-                text=True,
-                timeout=15,
-                check=True,
-            )
-            return parse_minutes(answer.stdout.split()[0])
+        with contextlib.suppress(ValueError):
+            return parse_minutes(time_limit(job_id))
     return UNLIMITED_MIN
 
 
@@ -123,7 +118,7 @@ def parse_minutes(text: str) -> int:
     """Minutes of a time limit as squeue prints it: ``[days-][hours:]minutes:seconds``.
 
     Raises:
-        ValueError: it is none, as "INVALID".
+        ValueError: it is not one, as "INVALID" or "".
     """
     if text in ("UNLIMITED", "NOT_SET"):
         return UNLIMITED_MIN

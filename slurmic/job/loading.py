@@ -64,7 +64,7 @@ class _PathMap:
         if path not in self._known:
             frozen = None
             if os.path.isabs(path) or not path.startswith("<"):
-                # The __file__ of a script is relative in Python 3.8 and where a loader made it so.
+                # Relative where a loader made it so: the __file__ of what runpy.run_path runs.
                 base = self._frozen.working_directory or self._frozen.code_root
                 frozen = self._frozen.frozen_path(os.path.join(base, path), self._tree)
             self._known[path] = path if frozen is None else frozen

@@ -23,11 +23,3 @@ def shown_list(paths: Sequence[bytes]) -> str:
     named = ", ".join(shown(path) for path in paths[:NAMED_AT_MOST])
     more = len(paths) - NAMED_AT_MOST
     return f"{named} and {more} more" if more > 0 else named
-
-
-def counted(number: int, noun: str) -> str:
-    """`number` with thousands separated, and the noun in the right number."""
-    if number == 1:
-        return f"1 {noun}"
-    plural = noun[:-1] + "ies" if noun.endswith("y") else noun + "s"
-    return f"{number:,} {plural}"

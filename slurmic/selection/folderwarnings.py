@@ -9,8 +9,10 @@ from functools import cache
 from itertools import chain
 from typing import Final, NamedTuple
 
+from slurmic.text import counted
+
 from .addback import AddedFiles
-from .display import NAMED_AT_MOST, counted, shown, shown_list
+from .display import NAMED_AT_MOST, shown, shown_list
 from .environments import Environments
 from .rules import INCLUDE_FUNCTION, WILDCARDS, SelectionRules
 from .sortedpaths import count_below, range_below

@@ -8,7 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from .display import counted, shown_list
+from slurmic.text import counted
+
+from .display import shown_list
 from .ignorefile import read_head
 from .rules import SelectionRules
 from .secretnames import is_public, may_be_public

@@ -7,9 +7,8 @@ import os
 import time
 from collections.abc import Sequence
 
+from slurmic.cluster import jobids
 from slurmic_store import SnapshotRecord, Store, UnknownSnapshotError, printable, quoted
-
-from . import jobids
 
 RANDOM_PART = 14
 """Where the random part of an id begins."""

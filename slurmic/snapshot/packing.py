@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from slurmic.cluster.jobids import compact
 from slurmic.errors import ConfigError
 from slurmic.progress import shown_progress
 from slurmic.selection import Selection, SelectionRules, select
@@ -27,7 +28,6 @@ from slurmic_store import (
 )
 
 from .archive import make_archive
-from .jobids import compact
 from .limits import SizeLimits
 from .location import StoreLocation, locate_store
 from .provenance import GitQuestion, Provenance

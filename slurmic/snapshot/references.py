@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
+from slurmic.cluster import jobids
 from slurmic.selection.boundaries import RECORD_HEAD, is_code_folder, is_submissions_folder
 from slurmic.selection.ignorefile import read_head
 from slurmic_store import (
@@ -37,7 +38,6 @@ from slurmic_store import (
     snapshot_ids,
 )
 
-from . import jobids
 from .candidates import EXPECTED, RANDOM_PART, ambiguous, unknown
 
 WORKING_TREE = "."

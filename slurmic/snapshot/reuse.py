@@ -14,6 +14,7 @@ import os
 import random
 import time
 
+from slurmic.cluster.jobids import compact
 from slurmic_store import (
     CodeFolderName,
     SnapshotRecord,
@@ -23,8 +24,6 @@ from slurmic_store import (
     read_record,
     verify_code_folder,
 )
-
-from .jobids import compact
 
 _ATTEMPTS = 10
 

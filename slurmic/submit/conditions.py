@@ -14,29 +14,12 @@ Without accounting (``sacct``) nothing is known of jobs that are gone, and nothi
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
+from slurmic.cluster.jobids import whole_job
+from slurmic.cluster.jobstates import TaskStates, accounted_tasks, queued_tasks
+from slurmic.cluster.states import has_failed
 from slurmic.errors import SubmissionError
-
-from .client import ask
-
-_FAILED = frozenset(
-    {
-        "BOOT_FAIL",
-        "CANCELLED",
-        "DEADLINE",
-        "FAILED",
-        "NODE_FAIL",
-        "OUT_OF_MEMORY",
-        "PREEMPTED",
-        "REVOKED",
-        "TIMEOUT",
-    }
-)
-"""Final states that are no success; a requeued job passes through PREEMPTED only for a moment."""
-
-TaskStates = dict[str, dict[str, str]]
-"""States of jobs and of tasks, each by its id, by the job or array that they are of."""
 
 
 def dependency_option(conditions: Sequence[str]) -> str:
@@ -54,7 +37,7 @@ def dependency_option(conditions: Sequence[str]) -> str:
     """
     if not conditions:
         return ""
-    queued = _queued(_arrays(conditions))
+    queued = queued_tasks(_arrays(conditions))
     if queued is not None:
         for condition in conditions:
             forgotten = [job_id for job_id in _ids(condition) if not _states(job_id, queued)]
@@ -69,8 +52,8 @@ def why_impossible(conditions: Sequence[str]) -> str:
     """
     arrays = _arrays(conditions)
     # The controller first: the accounting hears of things later.
-    queued = _queued(arrays) or {}
-    accounted = _accounted(arrays - queued.keys()) or {}
+    queued = queued_tasks(arrays) or {}
+    accounted = accounted_tasks(arrays - queued.keys()) or {}
     for condition in conditions:
         states = {
             job_id: _states(job_id, queued) or _states(job_id, accounted)
@@ -86,18 +69,13 @@ def _ids(condition: str) -> list[str]:
     return condition.split(":")[1:]
 
 
-def _array(job_id: str) -> str:
-    """The job or array that an id is of: "12" for "12_3" and for "12+1"."""
-    return job_id.partition("_")[0].partition("+")[0]
-
-
 def _arrays(conditions: Iterable[str]) -> set[str]:
-    return {_array(job_id) for condition in conditions for job_id in _ids(condition)}
+    return {whole_job(job_id) for condition in conditions for job_id in _ids(condition)}
 
 
 def _states(job_id: str, known: TaskStates) -> list[str]:
     """The states of a job, or of all tasks of an array; [] if it is not known."""
-    tasks = known.get(_array(job_id), {})
+    tasks = known.get(whole_job(job_id), {})
     if job_id in tasks:
         return [tasks[job_id]]
     return [] if "_" in job_id else list(tasks.values())
@@ -109,12 +87,12 @@ def _shortened(condition: str, queued: TaskStates) -> str:
         return condition  # of a list of tasks it means each of them; of an array, one of them
     given = set(ids)
     whole = {array for array, tasks in queued.items() if len(tasks) > 1 and tasks.keys() <= given}
-    short = (_array(job_id) if _array(job_id) in whole else job_id for job_id in ids)
+    short = (whole_job(job_id) if whole_job(job_id) in whole else job_id for job_id in ids)
     return ":".join((kind, *dict.fromkeys(short)))
 
 
 def _check_forgotten(condition: str, ids: Sequence[str]) -> None:
-    accounted = _accounted({_array(job_id) for job_id in ids})
+    accounted = accounted_tasks({whole_job(job_id) for job_id in ids})
     if accounted is None:
         return
     states = {job_id: _states(job_id, accounted) for job_id in ids}
@@ -138,35 +116,10 @@ def _contradiction(condition: str, states: dict[str, list[str]]) -> str:
     """Why a condition cannot hold, by the states of the tasks of each job; "" if it can."""
     kind = condition.partition(":")[0]
     for job_id, found in states.items():
-        failed = [state for state in found if state in _FAILED]
+        failed = [state for state in found if has_failed(state)]
         if kind == "afterok" and failed:
             many = f" ({len(failed)} of {len(found)} tasks)" if len(found) > 1 else ""
             return f"job {job_id} is {failed[0]}{many}"
         if kind == "afternotok" and found and all(state == "COMPLETED" for state in found):
             return f"job {job_id} is COMPLETED"
     return ""
-
-
-def _queued(arrays: Collection[str]) -> TaskStates | None:
-    """What the controller knows; None if it does not answer: then sbatch will find out."""
-    jobs = f"--jobs={','.join(sorted(arrays))}"
-    return _read(ask("squeue", "--noheader", "--states=all", "--array", "--format=%i|%T", jobs))
-
-
-def _accounted(arrays: Collection[str]) -> TaskStates | None:
-    """What the accounting knows; None if there is none."""
-    if not arrays:
-        return {}
-    fields = ("--noheader", "--allocations", "--parsable2", "--format=JobID,State")
-    return _read(ask("sacct", *fields, f"--jobs={','.join(sorted(arrays))}"))
-
-
-def _read(lines: list[str] | None) -> TaskStates | None:
-    if lines is None:
-        return None
-    known: TaskStates = {}
-    for line in lines:
-        job_id, _, state = line.strip().partition("|")
-        if state:
-            known.setdefault(_array(job_id), {})[job_id] = state.split()[0]  # CANCELLED by 1000
-    return known

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from submitit.core.utils import FailedJobError, UncompletedJobError
 
+from slurmic.cluster.states import state_name
 from slurmic.errors import SlurmicError
 from slurmic_store import quoted
 
@@ -30,6 +31,7 @@ _ADVICE = {
     "method, and it is resumed",
     "NODE_FAIL": "its node failed: submit it again ('slurmic rerun')",
     "BOOT_FAIL": "its node did not start: submit it again ('slurmic rerun')",
+    "REVOKED": "another cluster of the federation runs it",
     "DEADLINE": "its deadline has passed before it could end",
     "PREEMPTED": "a job of higher priority took its place: give the function a checkpoint method, "
     "and it is resumed",
@@ -144,7 +146,7 @@ class JobDiedError(_JobError, UncompletedJobError):
     """
 
     def __init__(self, remains: Remains, state: str) -> None:
-        advice = _ADVICE.get(state.split()[0].rstrip("+") if state else "", "")
+        advice = _ADVICE.get(state_name(state), "")
         message = f"{remains.name} left no result: its state is {state}"
         super().__init__(message, remains, hint=advice)
 

@@ -144,7 +144,11 @@ class SlurmFunction:
         return self.configure(slurm_config)
 
     def __call__(self, *submit_fn_args: Any, **submit_fn_kwargs: Any) -> Any:
-        """Run the function.
+        """Run the function; ``submit`` is another name for it.
+
+        Args:
+            submit_fn_args: the function's arguments; without any, the default ones.
+            submit_fn_kwargs: its keyword arguments, likewise.
 
         Returns:
             In mode "slurm" the submitted Job; its ``result()`` waits. In "local" and "debug" the
@@ -178,6 +182,7 @@ class SlurmFunction:
 
         Args:
             submit_fn_args: one iterable for each positional argument.
+            submit_fn_kwargs: none may be given; the parameter is there for a clear error.
 
         Returns:
             A Job for each task, in order, in a list that can wait for all of them.

@@ -7,7 +7,6 @@ time; and Slurm's accounting is asked about all jobs in one call, as rarely as s
 from __future__ import annotations
 
 import os
-import subprocess
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -15,7 +14,10 @@ from typing import Any
 import submitit
 from submitit.core.utils import UncompletedJobError
 
+from slurmic.cluster import queue
+from slurmic.errors import SubmissionError
 from slurmic.progress import ProgressBar
+from slurmic.text import counted
 
 from .jobs import SubmittedJob
 
@@ -73,15 +75,18 @@ class JobList(list[submitit.Job[Any]]):
         """Cancel all that have not ended.
 
         Raises:
-            subprocess.CalledProcessError: Slurm refused.
+            SubmissionError: Slurm refused.
         """
         in_slurm = [job.job_id for job in self if isinstance(job, SubmittedJob)]
-        # A thousand to a command: its line must not grow without limit.
-        for start in range(0, len(in_slurm), 1000):
-            subprocess.run(["scancel", *in_slurm[start : start + 1000]], check=True)
+        problem = queue.cancel(in_slurm)
         for job in self:
             if not isinstance(job, SubmittedJob):
                 job.cancel(check=False)
+        if problem:
+            raise SubmissionError(
+                f"not all of {counted(len(in_slurm), 'job')} could be cancelled: {problem}",
+                hint="'squeue --me' says which are left; cancel them by 'scancel'",
+            )
 
 
 def _exception(job: submitit.Job[Any]) -> Exception | None:

@@ -12,15 +12,13 @@ from submitit.core.utils import DelayedSubmission, UncompletedJobError
 from submitit.local.local import LocalJob
 from submitit.slurm.slurm import SlurmJob
 
+from slurmic.cluster.states import state_name, was_killed
 from slurmic.errors import SlurmicError
 from slurmic.job.calls import calls_path, load_call
 from slurmic_store import DamagedError, SnapshotRecord, Store, read_record
 
 from .conditions import why_impossible
 from .failures import JobDiedError, JobFailedError, Remains, ResultUnreadableError
-
-KILLED = ("CANCELLED", "DEADLINE", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "TIMEOUT")
-"""States of jobs that were ended from outside, and so left no result."""
 
 
 class UnmetConditionError(SlurmicError, UncompletedJobError):
@@ -150,7 +148,7 @@ class SubmittedJob(FrozenJob, SlurmJob[Any]):
     def _results_timeout_s(self) -> int:  # type: ignore[override]
         # submitit waits that long for a result that a slow filesystem may not show yet; after a
         # job that was killed, none is to be expected.
-        return 2 if self.state.startswith(KILLED) else 15
+        return 2 if was_killed(self.state) else 15
 
     def _get_outcome_and_result(self) -> tuple[str, Any]:
         """submitit's, without its wait of seconds for the result of a job that never started.
@@ -163,7 +161,7 @@ class SubmittedJob(FrozenJob, SlurmJob[Any]):
         return super()._get_outcome_and_result()
 
     def _refuse_unmet_condition(self) -> None:
-        if not self.conditions or self._has_started() or not self.state.startswith("CANCELLED"):
+        if not self.conditions or self._has_started() or state_name(self.state) != "CANCELLED":
             return
         reason = why_impossible(self.conditions)
         if reason:

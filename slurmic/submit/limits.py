@@ -1,31 +1,15 @@
-"""What a cluster allows of one array, and what to say when it refuses one."""
+"""Dividing a list of tasks among arrays, and what to say when the cluster refuses one."""
 
 from __future__ import annotations
 
-import functools
 import re
 from dataclasses import dataclass
 
 from slurmic import environment
+from slurmic.cluster.limits import count_tasks, longest_array, most_tasks
 from slurmic.errors import SubmissionError
 
-from .client import ask
-
 _LIMIT = re.compile(r"\b((?:Assoc|QOS)\w*Submit\w*Limit)\b")
-
-
-def longest_array() -> int | None:
-    """How many tasks one array may have on this cluster; None if the controller does not say."""
-    return _longest_array(environment.cluster_setting())
-
-
-@functools.lru_cache
-def _longest_array(_cluster: str) -> int | None:
-    text = "\n".join(ask("scontrol", "show", "config") or ())
-    # MaxArraySize is one above the highest index, and the first index is 0.
-    found = re.findall(r"^MaxArraySize\s*=\s*(\d+)", text, re.MULTILINE)
-    found += re.findall(r"\bmax_array_tasks=(\d+)", text)
-    return min((int(number) for number in found if int(number) > 0), default=None)
 
 
 @dataclass(frozen=True)
@@ -85,9 +69,9 @@ def refusal(text: str, tasks: str = "the job", done: str = "") -> SubmissionErro
 def _room(limit: str) -> list[str]:
     """How many tasks the user may still submit, as far as it can be found out."""
     user = environment.user_name()
-    queued = len(ask("squeue", "--noheader", "--array", "--format=%i", f"--user={user}") or ())
+    queued = count_tasks(user)
     said = ["the number of tasks that you may have in the queue at once is limited"]
-    allowed = _of_association(user) if limit.startswith("Assoc") else None
+    allowed = most_tasks(user) if limit.startswith("Assoc") else None
     if allowed is None:  # of a QOS, and which one counts is the cluster's business
         said.append(f"{queued} are there: submit fewer, or wait until those have ended")
     else:
@@ -97,10 +81,3 @@ def _room(limit: str) -> list[str]:
         )
     said.append("or let each task do the work of several")
     return said
-
-
-def _of_association(user: str) -> int | None:
-    """The lowest number of tasks that the user's associations with accounts allow, if any does."""
-    show = ("sacctmgr", "--noheader", "--parsable2", "show", "assoc", "where", f"user={user}")
-    lines = ask(*show, "format=MaxSubmit,GrpSubmit") or []
-    return min((int(found) for line in lines for found in re.findall(r"\d+", line)), default=None)

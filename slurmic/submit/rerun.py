@@ -14,11 +14,11 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from slurmic.cluster.jobids import compact
 from slurmic.config import SlurmConfig
 from slurmic.errors import ConfigError, SubmissionError
 from slurmic.job import FrozenCall, FrozenCode
 from slurmic.job.calls import calls_path, count_calls, read_call
-from slurmic.snapshot.jobids import compact
 from slurmic.snapshot.reuse import add_jobs
 from slurmic_store import CodeFolderName, SnapshotRecord, Store, build_folder, quoted
 

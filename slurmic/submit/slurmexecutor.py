@@ -13,7 +13,7 @@ from __future__ import annotations
 import copy
 import json
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +22,16 @@ from submitit.core import utils
 from submitit.core.utils import FailedJobError, JobPaths
 from submitit.slurm.slurm import SlurmExecutor
 
+from slurmic.cluster import queue
+from slurmic.cluster.limits import longest_array
 from slurmic.errors import SlurmicError, SubmissionError
 from slurmic.job import FrozenCall, FrozenCode, job_command
 from slurmic.job.calls import Call, calls_path, write_calls
 from slurmic.job.delayed import UNLIMITED_MIN, DelayedSubmission
 from slurmic.progress import ProgressBar
 
-from .client import run
 from .jobs import SubmittedJob
-from .limits import Part, longest_array, refusal, split
+from .limits import Part, refusal, split
 
 NOTE = "# slurmic: "
 """How the line of a script begins that says how it was submitted, in JSON."""
@@ -259,7 +260,7 @@ def send_all(sendings: Sequence[Sending]) -> list[SubmittedJob]:
     except BaseException as error:
         # Also when interrupted after sbatch: a job would wait for a pickle that never comes.
         submitted = [each.job_id for each in sendings if each.job_id]
-        cancelled = _cancel(submitted)
+        cancelled = queue.cancel(submitted)
         for each in sendings:
             each.discard()
         if isinstance(error, FailedJobError) and not isinstance(error, SlurmicError):
@@ -295,16 +296,9 @@ def _what_became(submitted: Sequence[str], count: int, cancelled: str) -> str:
 def _release(job_ids: Sequence[str]) -> None:
     if not job_ids:
         return
-    # The jobs are separated by commas: a word after the first would be taken for an option.
-    said = run(["scontrol", "release", ",".join(job_ids)])
+    said = queue.release(job_ids)
     if said:
         raise SubmissionError(
             f"jobs {', '.join(job_ids)} were accepted, and could not be released: {said}",
             hint="they are cancelled again; nothing is left of them in the output path",
         )
-
-
-def _cancel(job_ids: Iterable[str]) -> str:
-    """Cancel jobs; what scancel said if it failed."""
-    ids = list(job_ids)
-    return run(["scancel", *ids]) if ids else ""

@@ -59,7 +59,14 @@ class CodeFolderName:
         return self.folder + b".claim"
 
     def temporary(self, snapshot_id: str, suffix: bytes) -> bytes:
-        """A temporary file of a snapshot beside its code folder; gc knows these names, too."""
+        """The path of a temporary file of a snapshot beside its code folder.
+
+        gc knows these names, too.
+
+        Args:
+            snapshot_id: whose file it is.
+            suffix: what it is going to be, as ``b".record"``.
+        """
         folder = os.path.dirname(self.folder)
         return os.path.join(folder, files.STAGE_PREFIX + os.fsencode(snapshot_id) + suffix)
 

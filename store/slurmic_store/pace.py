@@ -128,7 +128,16 @@ def in_bundles(items: Iterable[Item], size: int = BUNDLE) -> Iterator[list[Item]
 def threaded_map(
     work: Callable[[Item], Result], items: Iterable[Item], *, threads: int
 ) -> Iterator[Result]:
-    """As :func:`paced_map`, in threads from the start."""
+    """The results of `work` for each item, in the items' order, computed in threads.
+
+    The first exception ends it: what has not been begun by then never is, what is under way is
+    waited for. The same is true when the iterator is closed.
+
+    Args:
+        work: must be safe to be called from several threads at once.
+        items: are asked for as they are needed, a few ahead.
+        threads: how many work at once.
+    """
     # Only here: it takes as long to import as half of the engine.
     from concurrent.futures import ThreadPoolExecutor
 

@@ -257,6 +257,11 @@ def scan_records(store: Store) -> tuple[list[SnapshotRecord], list[DamagedError]
 def attach_jobs(store: Store, record: SnapshotRecord, jobs: tuple[str, ...]) -> SnapshotRecord:
     """The record with job ids added, published.
 
+    Args:
+        store: where the record is.
+        record: the newest version of it.
+        jobs: the ids, as Slurm writes them; an array is one range (``1234_[0-99]``).
+
     Raises:
         OSError: it cannot be written; the older version stays.
     """
@@ -313,6 +318,11 @@ def pinned_ids(store: Store) -> dict[str, str]:
 def pin(store: Store, snapshot_id: str, name: str = "") -> None:
     """Keep a snapshot until it is unpinned.
 
+    Args:
+        store: where the snapshot is.
+        snapshot_id: its id.
+        name: a label for people; may be empty.
+
     Raises:
         UnknownSnapshotError: there is no such snapshot (any more).
         StoreError: the pin cannot be written.
@@ -338,6 +348,10 @@ def pin(store: Store, snapshot_id: str, name: str = "") -> None:
 
 def unpin(store: Store, snapshot_id: str) -> None:
     """Take a snapshot's pin away.
+
+    Args:
+        store: where the snapshot is.
+        snapshot_id: its id.
 
     Raises:
         StoreError: it has none.

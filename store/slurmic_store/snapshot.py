@@ -345,6 +345,10 @@ def withdraw_snapshot(store: Store, snapshot: Snapshot) -> None:
 
     Blobs stay for gc. Nothing may be running from the folder.
 
+    Args:
+        store: where it was stored.
+        snapshot: what :func:`take_snapshot` gave.
+
     Raises:
         StoreError: something could not be removed; names it.
     """

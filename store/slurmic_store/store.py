@@ -47,6 +47,10 @@ class Store:
     def open(cls, path: str | bytes | os.PathLike[str], *, create: bool = True) -> Store:
         """Open the store at `path`, creating it if asked to.
 
+        Args:
+            path: the store's folder.
+            create: make the folder a store if there is none yet.
+
         Raises:
             StoreFormatError: the folder is something else, or of a newer format.
             StoreError: it is not there and `create` is False, or it cannot be created.
@@ -118,7 +122,12 @@ class Store:
         return os.path.join(self.path, b"tmp")
 
     def blob_path(self, digest: bytes, mode: int) -> bytes:
-        """Where the blob with this digest and these permission bits lies, or would lie."""
+        """Where a blob lies, or would lie.
+
+        Args:
+            digest: of its content, 16 bytes.
+            mode: its permission bits, read and execute only.
+        """
         return os.path.join(self.blobs, digests.blob_name(digest, mode))
 
     def tree_path(self, tree: str) -> bytes:
@@ -212,7 +221,12 @@ class Store:
         return "old" if time.time() - digests.stored_at(status) > refresh_after else "good"
 
     def seal(self, path: bytes, digest: bytes) -> None:
-        """Set a finished file's modification time to now, sealed with `digest`."""
+        """Set a finished file's modification time to now, sealed.
+
+        Args:
+            path: the file.
+            digest: of its content, 16 bytes.
+        """
         os.utime(path, ns=digests.sealed_now(digest), follow_symlinks=False)
 
     def is_pristine(self, status: os.stat_result, digest: bytes, mode: int) -> bool:
@@ -220,6 +234,11 @@ class Store:
 
         The size is the caller's to compare. A write that restores the modification time goes
         unnoticed here; re-hashing finds it.
+
+        Args:
+            status: what lstat says of it.
+            digest: of the content that it should have, 16 bytes.
+            mode: the permission bits that it should have.
         """
         return (
             files.is_regular(status)
@@ -254,7 +273,12 @@ class Store:
         return _move_aside(path, os.path.join(self.quarantine, name))
 
     def replace_retired(self, retired: bytes | None, path: bytes) -> None:
-        """Delete what was retired from `path`, or put it back if nothing has taken its place."""
+        """Delete what was retired from `path`, or put it back if nothing has taken its place.
+
+        Args:
+            retired: what :meth:`retire` gave.
+            path: the name that it had.
+        """
         if retired is None:
             return
         if not os.path.lexists(path):

@@ -32,10 +32,14 @@ class Trials:
 
 
 def try_folders(source: str | bytes, destination: str | bytes) -> Trials:
-    """Find out what works from one folder to another; both must exist.
+    """Find out what works from one folder to another.
 
     Each trial is made between new folders in the two, since some filesystems link within a folder
     only.
+
+    Args:
+        source: where files would be linked from; must exist.
+        destination: where to; must exist.
 
     Raises:
         StoreError: one of them cannot be written to.

@@ -99,6 +99,28 @@ def test_every_command_writes_the_fields_that_are_documented(
     assert finding.keys() == json_fields("verify")
 
 
+def test_the_info_of_a_submission_has_every_field_that_is_documented(
+    run: Any, project: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """And no other; an imported snapshot says which process imported it, and from where."""
+    (project / "a.py").write_text("a = 2\n")
+    command = ("--mode", "local", "--job-name", "train", "--", "true")
+    assert run("submit", *command, cwd=project).returncode == 0
+    (listed,) = objects(run("ls", "--json"))
+    info = listed["info"]
+    assert info.keys() == json_fields("info") - {"imported_from"}
+    assert info["git"].keys() == json_fields("info: git")
+    assert info["git"]["differing"] == [{"path": "a.py", "change": "modified"}]
+    assert info["selection"].keys() == json_fields("info: selection")
+
+    assert run("export", "project/slurm_local", "-o", "code.tar").returncode == 0
+    monkeypatch.setenv("SLURMIC_STORE", str(tmp_path / "other"))
+    assert run("import", "code.tar", "--name", "theirs").returncode == 0
+    (imported,) = objects(run("ls", "--json"))
+    process = {"command", "host", "user", "python", "slurmic"}
+    assert imported["info"].keys() == process | {"imported_from"}
+
+
 def test_job_states(
     tmp_path: Path, records: Any, run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -121,7 +121,7 @@ def _named(folder: FolderUsage, pins: dict[str, str]) -> str:
     if folder.output_folder is None:
         name = one_line(pins.get(folder.snapshots[0], ""))
         return f"pinned {folder.snapshots[0]}" + (f" as '{name}'" if name else "")
-    from slurmic.snapshot import jobids
+    from slurmic.cluster import jobids
 
     jobs = jobids.in_short(folder.jobs)
     return one_line(folder.output_folder) + (f" (job {jobs})" if jobs else "")

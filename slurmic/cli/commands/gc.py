@@ -98,7 +98,7 @@ def _find_finished(store: Store, before: float) -> _Finished:
         store: the store.
         before: seconds since the epoch.
     """
-    from slurmic.cli.queue import QueueUnknownError, unfinished_jobs, why_unfinished
+    from slurmic.cluster.queue import QueueUnknownError, unfinished_jobs, why_unfinished
     from slurmic_store import anchor_state, pinned_ids, scan_records
 
     finished = _Finished()
@@ -163,7 +163,7 @@ def _explain(plan: GcPlan, finished: _Finished) -> None:
 
 
 def _line(snapshot_id: str, reason: str, record: SnapshotRecord | None) -> str:
-    from slurmic.snapshot import jobids
+    from slurmic.cluster import jobids
 
     jobs = jobids.in_short(record.jobs) if record is not None else ""
     where = record.code_folder if record is not None else None

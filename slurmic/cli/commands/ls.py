@@ -103,7 +103,7 @@ def ls(**options: Any) -> int:
 
 def _collect(asked: Asked, store: Store) -> tuple[list[Listed], list[DamagedError]]:
     """What is asked for, newest first, and what is wrong with records that do not read back."""
-    from slurmic.snapshot import jobids
+    from slurmic.cluster import jobids
     from slurmic_store import DamagedError, UnknownSnapshotError, read_record, snapshot_ids
 
     now = time.time()
@@ -202,7 +202,7 @@ _HEADING = {name: name for name in _HEADINGS}
 
 
 def _cells(record: SnapshotRecord, person: bool) -> dict[str, str]:
-    from slurmic.snapshot import jobids
+    from slurmic.cluster import jobids
 
     commit = one_line(info_text(record.info, "git", "commit"))[:7]
     return {

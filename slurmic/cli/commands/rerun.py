@@ -78,7 +78,7 @@ def _changed(config: SlurmConfig, given: Mapping[str, Any]) -> SlurmConfig:
 
 
 def _only_job(found: FoundSnapshot) -> str:
-    from slurmic.snapshot import jobids
+    from slurmic.cluster import jobids
     from slurmic_store import StoreError
 
     jobs = list(dict.fromkeys(job.partition("_")[0] for job in found.record.jobs))

@@ -17,7 +17,7 @@ from slurmic.cli.output.labelled import Line, draw, labelled, origin_lines
 from slurmic.cli.output.summary import folder_state, info_text, pin_text, record_as_json
 
 if TYPE_CHECKING:
-    from slurmic.cli.jobstates import JobState
+    from slurmic.cluster.jobstates import JobState
     from slurmic.snapshot.references import FoundSnapshot
     from slurmic_store import SnapshotRecord
 
@@ -43,12 +43,12 @@ def show(ref: str, as_json: bool, store: str) -> int:
 
 
 def _show_snapshot(found: FoundSnapshot, as_json: bool) -> None:
-    from slurmic.cli.jobstates import ask_slurm
+    from slurmic.cluster.jobstates import job_states
     from slurmic_store import pinned_ids
 
     record = found.record
     pins = {} if found.store is None else pinned_ids(found.store)
-    states, note = ask_slurm(record.jobs) if _went_to_slurm(record) else ([], "")
+    states, note = job_states(record.jobs) if _went_to_slurm(record) else ([], "")
     state = folder_state(record)
     if as_json:
         values = record_as_json(record, state, pins) | {
@@ -149,8 +149,8 @@ def _went_to_slurm(record: SnapshotRecord) -> bool:
 
 
 def _jobs(record: SnapshotRecord, states: Sequence[JobState], note: str) -> list[Line]:
-    from slurmic.cli.jobstates import tasks_by_state
-    from slurmic.snapshot import jobids
+    from slurmic.cluster.jobstates import tasks_by_state
+    from slurmic.cluster import jobids
 
     if not record.jobs:
         return [("jobs", "none")]

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from slurmic.cli import jobstates
-from slurmic.cli.jobstates import JobState, ask_slurm, tasks_by_state
 from slurmic.cli.main import main
+from slurmic.cluster import client
+from slurmic.cluster.jobstates import JobState, job_states, tasks_by_state
 from slurmic_store import pin
 
 NOON = 1_795_348_800.0  # 2026-11-22 12:00:00 UTC
@@ -169,7 +169,7 @@ def test_slurm_is_not_asked_for_other_jobs(
     records.add("261122-120000-bbbbbb", NOON, jobs=("1",), info={"mode": "local"})
     assert "jobs      1  (mode local)\n" in run("show", "bbbbbb").stdout.decode()
     assert json.loads(run("show", "bbbbbb", "--json").stdout)["job_states"] == []
-    assert ask_slurm(["not-a-number"]) == ([], "")
+    assert job_states(["not-a-number"]) == ([], "")
 
 
 def test_what_slurm_says(run: Any, records: Any, no_slurm: None, tmp_path: Path) -> None:
@@ -210,18 +210,18 @@ def test_what_slurm_says(run: Any, records: Any, no_slurm: None, tmp_path: Path)
 def test_slurm_that_does_not_answer(
     no_slurm: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert ask_slurm(["1"]) == ([], "")
+    assert job_states(["1"]) == ([], "")
     command(
         tmp_path, "squeue", "echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1"
     )
-    assert ask_slurm(["1"]) == ([], "Slurm does not know them any more")
+    assert job_states(["1"]) == ([], "Slurm does not know them any more")
     command(tmp_path, "squeue", "echo 'squeue: error: Unable to contact slurm' >&2; exit 1")
     problem = "Slurm does not answer: squeue: error: Unable to contact slurm"
-    assert ask_slurm(["1"]) == ([], problem)
+    assert job_states(["1"]) == ([], problem)
     command(tmp_path, "squeue", "while :; do :; done")
-    monkeypatch.setattr(jobstates, "TIMEOUT", 0.2)
-    assert ask_slurm(["1"]) == ([], "Slurm does not answer: squeue took more than 0 s")
+    monkeypatch.setattr(client, "TIME_LIMIT", 0.2)
+    assert job_states(["1"]) == ([], "Slurm does not answer: squeue took more than 0.2 s")
     command(tmp_path, "sacct", "echo '1|COMPLETED|00:00:05|n1|0:0'")
     states = [JobState("1", "COMPLETED", "00:00:05", "n1", "0:0")]
-    assert ask_slurm(["1"]) == (states, "")
+    assert job_states(["1"]) == (states, "")
     assert tasks_by_state(states) == {"1": {"COMPLETED": ["1"]}}

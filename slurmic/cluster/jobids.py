@@ -17,7 +17,7 @@ def compact(ids: Iterable[str]) -> tuple[str, ...]:
     """The same jobs, the tasks of an array as ranges; arrays in the order of their first task.
 
     Args:
-        ids: job ids; ranges among them, and ids that are none of Slurm's, are kept.
+        ids: job ids; ranges among them, and ids that are not Slurm's, are kept.
     """
     arrays: dict[str, set[int] | None] = {}
     for job in expand(ids):
@@ -52,7 +52,7 @@ def _as_ranges(numbers: list[int]) -> str:
 
 
 def expand(jobs: Iterable[str]) -> Iterator[str]:
-    """Every single id; what is no range comes out as it is."""
+    """Every single id; what is not a range comes out as it is."""
     for job in jobs:
         ranges = _RANGES.fullmatch(job)
         if ranges is None:
@@ -61,6 +61,11 @@ def expand(jobs: Iterable[str]) -> Iterator[str]:
         for first, last in _runs(ranges[2]):
             for number in range(first, last + 1):
                 yield f"{ranges[1]}_{number}"
+
+
+def whole_job(job: str) -> str:
+    """The job or array that an id is of: "12" for "12_3", "12_[0-9]" and "12+1"."""
+    return job.partition("_")[0].partition("+")[0]
 
 
 def count(job: str) -> int:

@@ -1,18 +1,21 @@
 """What Slurm knows of jobs: squeue for those of today, sacct for older ones.
 
-Asking is a courtesy: it has a time limit, and where there is no Slurm, nothing is said of it.
+Asking has a time limit, and where there is no Slurm, nothing is said of it.
 """
 
 from __future__ import annotations
 
 import re
-import subprocess
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-TIMEOUT = 5.0
-"""Seconds that squeue and sacct may take."""
+from .client import ask
+from .jobids import whole_job
+from .states import state_name
+
+TaskStates = dict[str, dict[str, str]]
+"""States of jobs and of tasks, each by its id, by the job or array that they are of."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class JobState:
     reason: str = ""
 
 
-def ask_slurm(jobs: Iterable[str]) -> tuple[list[JobState], str]:
+def job_states(jobs: Iterable[str]) -> tuple[list[JobState], str]:
     """The states of jobs.
 
     Args:
@@ -46,7 +49,7 @@ def ask_slurm(jobs: Iterable[str]) -> tuple[list[JobState], str]:
         What Slurm knows, and why it does not know more: "" if it was asked and answered, and where
         there is no Slurm.
     """
-    numbers = sorted({job.partition("_")[0] for job in jobs})
+    numbers = sorted({whole_job(job) for job in jobs})
     if not all(number.isdecimal() for number in numbers) or not numbers:
         return [], ""
     ids = ",".join(numbers)
@@ -56,54 +59,32 @@ def ask_slurm(jobs: Iterable[str]) -> tuple[list[JobState], str]:
     account = ["sacct", "--noheader", "--parsable2", "--allocations", f"--jobs={ids}"]
     account.append("--format=JobID,State,Elapsed,NodeList,ExitCode")
     with ThreadPoolExecutor(max_workers=2) as pool:
-        (queued, queue_problem), (accounted, account_problem) = pool.map(_ask, (queue, account))
+        queued, accounted = pool.map(lambda command: ask(*command), (queue, account))
     states: dict[str, JobState] = {}
-    for job, state, elapsed, nodes, exit_code in _rows(accounted, 5):
+    for job, state, elapsed, nodes, exit_code in _rows(accounted.lines, 5):
         known = "" if nodes == "None assigned" else nodes
-        # "CANCELLED by 1000"
-        states[job] = JobState(job, state.partition(" ")[0], elapsed, known, exit_code)
-    for job, state, elapsed, nodes, reason in _rows(queued, 5):
+        states[job] = JobState(job, state_name(state), elapsed, known, exit_code)
+    for job, state, elapsed, nodes, reason in _rows(queued.lines, 5):
         before = states.get(job)
         states[job] = JobState(
             job,
-            state,
+            state_name(state),
             elapsed,
             nodes,
-            before.exit_code if before is not None and before.state == state else "",
+            before.exit_code if before is not None and before.state == state_name(state) else "",
             "" if reason == "None" else reason,
         )
     if states:
         return sorted(states.values(), key=_order), ""
-    if queue_problem == account_problem == _NOT_INSTALLED:
+    if queued.is_missing and accounted.is_missing:
         return [], ""
-    if not queue_problem or "Invalid job id" in queue_problem:
+    if not queued.problem or queued.has_forgotten:
         return [], "Slurm does not know them any more"
-    return [], f"Slurm does not answer: {queue_problem}"
+    return [], f"Slurm does not answer: {queued.problem}"
 
 
-_NOT_INSTALLED = "not installed"
-
-
-def _ask(command: Sequence[str]) -> tuple[str, str]:
-    """What a command prints, and why it failed; "" if it did not."""
-    try:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=TIMEOUT, check=False
-        )
-    except FileNotFoundError:
-        return "", _NOT_INSTALLED
-    except OSError as error:
-        return "", f"{command[0]}: {error.strerror}"
-    except subprocess.TimeoutExpired:
-        return "", f"{command[0]} took more than {TIMEOUT:.0f} s"
-    if done.returncode:
-        lines = done.stderr.decode(errors="replace").strip().splitlines()
-        return "", lines[-1] if lines else f"{command[0]} failed"
-    return done.stdout.decode(errors="replace"), ""
-
-
-def _rows(text: str, columns: int) -> Iterator[list[str]]:
-    for line in text.splitlines():
+def _rows(lines: Iterable[str], columns: int) -> Iterator[list[str]]:
+    for line in lines:
         # The last column may have anything in it.
         row = [cell.strip() for cell in line.split("|", columns - 1)]
         if len(row) == columns:
@@ -127,3 +108,34 @@ def tasks_by_state(states: Iterable[JobState]) -> dict[str, dict[str, list[str]]
         job = re.sub(r"%\d+", "", state.job)
         arrays.setdefault(array, {}).setdefault(state.state, []).append(job)
     return arrays
+
+
+def queued_tasks(jobs: Collection[str]) -> TaskStates | None:
+    """The states of all tasks of these jobs and arrays, as far as the controller knows them.
+
+    None if it does not answer; jobs that it has forgotten are left out.
+    """
+    named = f"--jobs={','.join(sorted(jobs))}"
+    answer = ask("squeue", "--noheader", "--states=all", "--array", "--format=%i|%T", named)
+    if answer.problem and not answer.has_forgotten:
+        return None
+    return _read_tasks(answer.lines)
+
+
+def _read_tasks(lines: Iterable[str]) -> TaskStates:
+    """The states in lines like "12_3|FAILED"."""
+    known: TaskStates = {}
+    for line in lines:
+        job_id, _, state = line.strip().partition("|")
+        if state:
+            known.setdefault(whole_job(job_id), {})[job_id] = state_name(state)
+    return known
+
+
+def accounted_tasks(jobs: Collection[str]) -> TaskStates | None:
+    """The states of all tasks of these jobs and arrays; None if there is no accounting."""
+    if not jobs:
+        return {}
+    fields = ("--noheader", "--allocations", "--parsable2", "--format=JobID,State")
+    answer = ask("sacct", *fields, f"--jobs={','.join(sorted(jobs))}")
+    return None if answer.problem else _read_tasks(answer.lines)

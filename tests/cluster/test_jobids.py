@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slurmic.snapshot import jobids
+from slurmic.cluster import jobids
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,31 @@
+"""How numbers, sizes and names are written in messages, in one place."""
+
+from __future__ import annotations
+
+import time
+
+from slurmic_store import printable, quoted
+
+__all__ = ["counted", "local_time", "printable", "quoted", "size"]
+
+
+def counted(count: int, noun: str) -> str:
+    """A count with its noun: "1 file", "1,234 files", "2 directories"."""
+    if count == 1:
+        return f"1 {noun}"
+    plural = noun[:-1] + "ies" if noun.endswith("y") else noun + "s"
+    return f"{count:,} {plural}"
+
+
+def size(count: float) -> str:
+    """A number of bytes: "999 B", "1.2 kB", "34 MB" (powers of 1000)."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" or count >= 10 else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def local_time(seconds: float) -> str:
+    """A time since the epoch, in the reader's time zone: "2026-11-22 17:40"."""
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
