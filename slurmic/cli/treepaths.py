@@ -8,9 +8,8 @@ from collections.abc import Iterable
 
 from slurmic.errors import SlurmicError
 from slurmic.snapshot.codetree import CodeTree
+from slurmic.text import counted, printable, quoted
 from slurmic_store import TreeEntry
-
-from .output.console import number, safe
 
 _MAX_LINKS = 40
 
@@ -42,25 +41,25 @@ def follow(tree: CodeTree, path: bytes) -> TreeEntry:
         path = os.path.normpath(os.path.join(os.path.dirname(path), entry.target))
         if path not in tree.entries:
             raise SlurmicError(
-                f"'{safe(wanted)}' is a symbolic link to '{safe(entry.target)}', which is not a "
+                f"{quoted(wanted)} is a symbolic link to {quoted(entry.target)}, which is not a "
                 f"file of {tree.label}",
                 hint="only the link itself was packed",
             )
-    raise SlurmicError(f"'{safe(wanted)}' is a symbolic link that leads to itself")
+    raise SlurmicError(f"{quoted(wanted)} is a symbolic link that leads to itself")
 
 
 def missing_file(tree: CodeTree, path: bytes) -> SlurmicError:
     """The error for a path at which a tree has no file."""
     below = [other for other in tree.entries if not path or other.startswith(path + b"/")]
     if below:
-        count, example = number(len(below), "file"), safe(below[0])
+        count, example = counted(len(below), "file"), printable(below[0])
         return SlurmicError(
-            f"'{safe(path or b'.')}' is a folder of {tree.label}, not a file",
+            f"{quoted(path or b'.')} is a folder of {tree.label}, not a file",
             hint=f"it has {count}, such as '{example}'; 'slurmic checkout' writes folders",
         )
     close = _close(path, tree.entries)
     return SlurmicError(
-        f"no file '{safe(path)}' in {tree.label}",
+        f"no file {quoted(path)} in {tree.label}",
         hint=f"did you mean {close}?" if close else "paths are relative to the tree's top",
     )
 
@@ -71,4 +70,4 @@ def _close(path: bytes, paths: Iterable[bytes]) -> str:
     name = os.path.basename(os.fsdecode(path))
     same = [other for other in names if os.path.basename(other) == name]
     close = same or difflib.get_close_matches(os.fsdecode(path), names, n=3)
-    return " or ".join(f"'{safe(other)}'" for other in close[:3])
+    return " or ".join(f"{quoted(other)}" for other in close[:3])

@@ -45,6 +45,13 @@ class Option(click.Option):
 class Command(click.Command):
     """A command: its callback gives the exit code."""
 
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        """What stands behind the command's name; click leaves out options that are required."""
+        required = [each for each in self.params if isinstance(each, click.Option)]
+        return super().collect_usage_pieces(ctx) + [
+            f"{each.opts[0]} {each.metavar}" for each in required if each.required
+        ]
+
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the line with the usage."""
         formatter.write_usage(ctx.command_path, " ".join(self.collect_usage_pieces(ctx)), "usage: ")

@@ -10,8 +10,9 @@ from slurmic.cli.arguments.group import argument, command
 from slurmic.cli.arguments.options import store_option, tree_argument
 from slurmic.cli.arguments.values import FILE
 from slurmic.cli.exits import DONE
-from slurmic.cli.output.console import safe
+from slurmic.cli.output.console import printable_lines
 from slurmic.errors import SlurmicError
+from slurmic.text import quoted
 
 
 @command("cat")
@@ -49,9 +50,9 @@ def _show(stream: BinaryIO, name: str) -> None:
     data = stream.read()
     if b"\0" in data:
         raise SlurmicError(
-            f"'{safe(name)}' is a binary file, and standard output is a terminal",
+            f"{quoted(name)} is a binary file, and standard output is a terminal",
             hint="write it to a file: slurmic cat ... > FILE",
         )
-    text = b"\t".join(safe(part).encode() for part in data.split(b"\t"))
+    text = b"\t".join(printable_lines(part).encode() for part in data.split(b"\t"))
     sys.stdout.buffer.write(text)
     sys.stdout.buffer.flush()

@@ -11,8 +11,9 @@ from slurmic.cli.arguments.group import argument, command, option
 from slurmic.cli.arguments.options import store_option, tree_argument
 from slurmic.cli.arguments.values import FILE, FOLDER
 from slurmic.cli.exits import DONE
-from slurmic.cli.output.console import number, one_line, say, size, write_paths
+from slurmic.cli.output.console import say, write_paths
 from slurmic.errors import ConfigError, SlurmicError
+from slurmic.text import counted, quoted, size
 
 if TYPE_CHECKING:
     from slurmic.snapshot.codetree import CodeTree
@@ -62,7 +63,7 @@ def checkout(ref: str, folder: str, paths: tuple[str, ...], link: bool, store: s
         how = _write(tree, found, entries, free, link=link)
     write_paths([destination], nul=False)
     total = sum(entry.size for entry in entries if entry.target is None)
-    say(f"{number(len(entries), 'file')}, {size(total)}, of {tree.label}; {how}")
+    say(f"{counted(len(entries), 'file')}, {size(total)}, of {tree.label}; {how}")
     return DONE
 
 
@@ -137,7 +138,7 @@ def _destination(folder: bytes) -> Iterator[bytes]:
         is_free = False
     if not is_free:
         raise SlurmicError(
-            f"'{one_line(folder)}' already exists, and is not an empty folder",
+            f"{quoted(folder)} already exists, and is not an empty folder",
             hint="what is there is left alone: give another path",
         )
     inside = os.path.join(folder, b".slurmic-checkout-" + os.urandom(8).hex().encode())

@@ -10,7 +10,8 @@ from slurmic.cli.arguments.group import command, option
 from slurmic.cli.arguments.options import json_option, store_option
 from slurmic.cli.arguments.values import FOLDER
 from slurmic.cli.exits import DAMAGED, DONE
-from slurmic.cli.output.console import console, number, one_line, say
+from slurmic.cli.output.console import console, say
+from slurmic.text import counted, printable
 
 if TYPE_CHECKING:
     from slurmic.cli.checks import Check, CheckState
@@ -44,7 +45,7 @@ def doctor(output: str, store: str, as_json: bool) -> int:
         else:
             _draw(check)
     ok, warnings, problems = (sum(each.state == state for each in checks) for state in _COLOURS)
-    say(f"{ok} ok, {number(warnings, 'warning')}, {number(problems, 'problem')}")
+    say(f"{ok} ok, {counted(warnings, 'warning')}, {counted(problems, 'problem')}")
     return DAMAGED if problems else DONE
 
 
@@ -52,7 +53,7 @@ def _draw(check: Check) -> None:
     from rich.text import Text
 
     line = Text(f"{check.state:8}", style=_COLOURS[check.state])
-    line.append(f"{check.name:12}{one_line(check.message)}", style="default not bold")
+    line.append(f"{check.name:12}{printable(check.message)}", style="default not bold")
     console().print(line, soft_wrap=True)
     if check.advice:
-        console().print(Text(f"{'':20}-> {one_line(check.advice)}"), soft_wrap=True)
+        console().print(Text(f"{'':20}-> {printable(check.advice)}"), soft_wrap=True)

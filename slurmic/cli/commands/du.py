@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from slurmic.cli.arguments.group import command, option
 from slurmic.cli.arguments.options import json_option, store_option
 from slurmic.cli.exits import DONE, INCOMPLETE
-from slurmic.cli.output.console import console, number, one_line, say, size, warn
+from slurmic.cli.output.console import console, say, warn
+from slurmic.text import counted, printable, size
 
 if TYPE_CHECKING:
     from slurmic_store import FolderUsage, Store, StoreSharing
@@ -64,12 +65,12 @@ def du(store: str, show_all: bool, as_json: bool) -> int:
 
 def _say_sum(store: Store, usage: StoreSharing) -> None:
     say(
-        f"store {store.name}: {number(usage.blobs, 'blob')}, {size(usage.size)}, for "
-        f"{number(usage.files, 'file')} of {size(usage.apparent_size)} in code folders"
+        f"store {store.name}: {counted(usage.blobs, 'blob')}, {size(usage.size)}, for "
+        f"{counted(usage.files, 'file')} of {size(usage.apparent_size)} in code folders"
     )
     if usage.unused:
         say(
-            f"{size(usage.unused_size)} in {number(usage.unused, 'blob')} that nothing uses: "
+            f"{size(usage.unused_size)} in {counted(usage.unused, 'blob')} that nothing uses: "
             "'slurmic gc' frees them"
         )
 
@@ -119,12 +120,12 @@ def _bar(folder: FolderUsage, most: int) -> str:
 
 def _named(folder: FolderUsage, pins: dict[str, str]) -> str:
     if folder.output_folder is None:
-        name = one_line(pins.get(folder.snapshots[0], ""))
+        name = printable(pins.get(folder.snapshots[0], ""))
         return f"pinned {folder.snapshots[0]}" + (f" as '{name}'" if name else "")
     from slurmic.cluster import jobids
 
     jobs = jobids.in_short(folder.jobs)
-    return one_line(folder.output_folder) + (f" (job {jobs})" if jobs else "")
+    return printable(folder.output_folder) + (f" (job {jobs})" if jobs else "")
 
 
 def _as_json(folder: FolderUsage, pins: dict[str, str]) -> dict[str, Any]:

@@ -13,8 +13,9 @@ from slurmic.cli.arguments.group import command, option
 from slurmic.cli.arguments.options import store_option, tree_argument
 from slurmic.cli.arguments.values import FILE
 from slurmic.cli.exits import DONE, UsageError
-from slurmic.cli.output.console import number, one_line, say, size, write_paths
+from slurmic.cli.output.console import say, write_paths
 from slurmic.errors import SlurmicError
+from slurmic.text import counted, quoted, size
 
 
 @command("export")
@@ -42,7 +43,7 @@ def export(ref: str, output: str, force: bool, store: str) -> int:
     to_stdout = output == "-"
     if not to_stdout and not output.endswith((".tar.zst", ".tzst", ".tar")):
         raise UsageError(
-            f"'{one_line(output)}' does not end in .tar.zst, .tzst or .tar",
+            f"{quoted(output)} does not end in .tar.zst, .tzst or .tar",
             hint="the ending says how the archive is written",
         )
     if to_stdout and sys.stdout.isatty():
@@ -60,7 +61,7 @@ def export(ref: str, output: str, force: bool, store: str) -> int:
             write_archive(tree.tree, tree.open, out, compress=not output.endswith(".tar"))
         write_paths([path], nul=False)
     files = len(tree.tree.entries)
-    say(f"{number(files, 'file')}, {size(tree.tree.size)}, of {tree.label}")
+    say(f"{counted(files, 'file')}, {size(tree.tree.size)}, of {tree.label}")
     return DONE
 
 
@@ -73,7 +74,7 @@ def _new_file(path: bytes, *, replace: bool) -> Iterator[IO[bytes]]:
     """
     if os.path.lexists(path) and not replace:
         raise SlurmicError(
-            f"'{one_line(path)}' already exists",
+            f"{quoted(path)} already exists",
             hint="--force replaces it once the new one is complete",
         )
     temporary = os.path.join(
@@ -87,7 +88,7 @@ def _new_file(path: bytes, *, replace: bool) -> Iterator[IO[bytes]]:
         os.rename(temporary, path)
     except OSError as error:
         raise SlurmicError(
-            f"cannot write '{one_line(path)}': {(error.strerror or str(error)).lower()}"
+            f"cannot write {quoted(path)}: {(error.strerror or str(error)).lower()}"
         ) from error
     finally:
         with contextlib.suppress(FileNotFoundError):

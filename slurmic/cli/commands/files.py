@@ -17,8 +17,9 @@ from slurmic.cli.arguments.options import (
     suffix_option,
 )
 from slurmic.cli.exits import DONE, UsageError
-from slurmic.cli.output.console import number, say, size, warn, write_paths
+from slurmic.cli.output.console import say, warn, write_paths
 from slurmic.errors import SelectionError
+from slurmic.text import counted, size
 
 
 @command("files")
@@ -69,7 +70,7 @@ def files(
         warn(str(added))
     if not sizes:
         warn(_refusal(selection.require_files))
-    say(f"{number(len(sizes), 'file')} would be packed, {size(total)}")
+    say(f"{counted(len(sizes), 'file')} would be packed, {size(total)}")
     return DONE
 
 

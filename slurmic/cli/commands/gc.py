@@ -12,7 +12,8 @@ from slurmic.cli.arguments.group import command, option
 from slurmic.cli.arguments.options import json_option, store_option
 from slurmic.cli.arguments.values import DURATION
 from slurmic.cli.exits import DONE, INCOMPLETE
-from slurmic.cli.output.console import number, one_line, say, size, warn
+from slurmic.cli.output.console import say, warn
+from slurmic.text import counted, printable, size
 
 if TYPE_CHECKING:
     from slurmic_store import GcPlan, GcStats, SnapshotRecord, Store
@@ -68,8 +69,8 @@ def gc(
         print(json.dumps(_as_json(plan, stats, finished)))
     elif stats is None:
         print(
-            f"would delete {number(len(plan.blobs), 'blob')} ({size(plan.size)}), "
-            f"{number(len(plan.trees), 'tree')}, {number(len(plan.dead), 'snapshot')}"
+            f"would delete {counted(len(plan.blobs), 'blob')} ({size(plan.size)}), "
+            f"{counted(len(plan.trees), 'tree')}, {counted(len(plan.dead), 'snapshot')}"
         )
     else:
         _print_stats(stats)
@@ -131,13 +132,13 @@ def _find_finished(store: Store, before: float) -> _Finished:
 
 
 def _say_plan(plan: GcPlan, finished: _Finished) -> None:
-    kept = number(len(plan.live), "live snapshot")
-    say(f"store {plan.store.name}: {kept}, {number(len(plan.dead), 'snapshot')} to let go")
+    kept = counted(len(plan.live), "live snapshot")
+    say(f"store {plan.store.name}: {kept}, {counted(len(plan.dead), 'snapshot')} to let go")
     if finished.ids:
-        say(f"{number(len(finished.ids), 'finished snapshot')} among them: their folders stay")
+        say(f"{counted(len(finished.ids), 'finished snapshot')} among them: their folders stay")
     if plan.linked:
         say(
-            f"{number(plan.linked, 'blob')} of no snapshot stay: folders elsewhere still link to "
+            f"{counted(plan.linked, 'blob')} of no snapshot stay: folders elsewhere still link to "
             "them, so deleting them would free nothing"
         )
     if plan.blocked:
@@ -167,7 +168,7 @@ def _line(snapshot_id: str, reason: str, record: SnapshotRecord | None) -> str:
 
     jobs = jobids.in_short(record.jobs) if record is not None else ""
     where = record.code_folder if record is not None else None
-    return one_line(
+    return printable(
         snapshot_id
         + (f"  job {jobs}" if jobs else "")
         + f"  {reason}"
@@ -218,10 +219,10 @@ def _as_json(plan: GcPlan, stats: GcStats | None, finished: _Finished) -> dict[s
 
 def _print_stats(stats: GcStats) -> None:
     print(
-        f"deleted {number(stats.blobs, 'blob')} ({size(stats.size)}), "
-        f"{number(stats.trees, 'tree')}, {number(stats.records, 'snapshot')}"
+        f"deleted {counted(stats.blobs, 'blob')} ({size(stats.size)}), "
+        f"{counted(stats.trees, 'tree')}, {counted(stats.records, 'snapshot')}"
     )
     if stats.leftovers:
-        say(f"removed {number(stats.leftovers, 'leftover')} of submissions that were killed")
+        say(f"removed {counted(stats.leftovers, 'leftover')} of submissions that were killed")
     if stats.restored:
-        say(f"put back {number(stats.restored, 'thing')} that had been claimed meanwhile")
+        say(f"put back {counted(stats.restored, 'thing')} that had been claimed meanwhile")

@@ -13,9 +13,10 @@ from slurmic.cli.arguments.group import argument, command, option
 from slurmic.cli.arguments.options import store_option
 from slurmic.cli.arguments.values import COUNT, FILE
 from slurmic.cli.exits import DONE
-from slurmic.cli.output.console import number, one_line, say, size, warn
+from slurmic.cli.output.console import say, warn
 from slurmic.config import MAX_FILES, MAX_MB
 from slurmic.errors import SlurmicError
+from slurmic.text import counted, quoted, size
 
 if TYPE_CHECKING:
     from slurmic_store import Tree
@@ -75,8 +76,8 @@ def import_snapshot(archive: str, name: str, max_files: int, max_mb: int, store:
     print(snapshot.record.id)
     stats = snapshot.stats
     say(
-        f"{number(stats.files, 'file')}, {size(stats.size)}; new to the store: "
-        f"{number(stats.stored, 'file')}, {size(stats.stored_size)}; "
+        f"{counted(stats.files, 'file')}, {size(stats.size)}; new to the store: "
+        f"{counted(stats.stored, 'file')}, {size(stats.stored_size)}; "
         f"store: {opened.name} ({location.reason})"
     )
     _warn_of_links(snapshot.tree)
@@ -92,9 +93,9 @@ def _warn_of_links(tree: Tree) -> None:
             if led_to == b".." or led_to.startswith((b"/", b"../")):
                 out.append(entry)
     if out:
-        first = f"'{one_line(out[0].path)}' to '{one_line(out[0].target or b'')}'"
+        first = f"{quoted(out[0].path)} to {quoted(out[0].target or b'')}"
         lead = "leads" if len(out) == 1 else "lead"
-        warn(f"{number(len(out), 'symbolic link')} {lead} out of the tree: {first}")
+        warn(f"{counted(len(out), 'symbolic link')} {lead} out of the tree: {first}")
 
 
 @contextlib.contextmanager
@@ -106,7 +107,7 @@ def _opened(path: str) -> Iterator[IO[bytes]]:
         stream = open(path, "rb")  # noqa: SIM115
     except OSError as error:
         raise SlurmicError(
-            f"cannot read '{one_line(path)}': {(error.strerror or str(error)).lower()}"
+            f"cannot read {quoted(path)}: {(error.strerror or str(error)).lower()}"
         ) from error
     with stream:
         yield stream

@@ -14,8 +14,9 @@ from slurmic.cli.arguments.group import command, option
 from slurmic.cli.arguments.options import json_option, store_option
 from slurmic.cli.arguments.values import COUNT, DURATION, FOLDER
 from slurmic.cli.exits import DONE, INCOMPLETE
-from slurmic.cli.output.console import console, local_time, number, one_line, say, size, warn
+from slurmic.cli.output.console import console, say, warn
 from slurmic.cli.output.summary import folder_state, info_text, is_dirty, pin_text, record_as_json
+from slurmic.text import counted, local_time, printable, size
 
 if TYPE_CHECKING:
     from slurmic_store import AnchorState, DamagedError, SnapshotRecord, Store
@@ -95,7 +96,7 @@ def ls(**options: Any) -> int:
         warn(str(error))
     mark = any(is_dirty(each.record.info) for each in listed) and not asked.as_json
     say(
-        f"{number(len(listed), 'snapshot')} in store {store.name}"
+        f"{counted(len(listed), 'snapshot')} in store {store.name}"
         + ("; * the tree differed from the commit" if mark else "")
     )
     return INCOMPLETE if damaged else DONE
@@ -204,11 +205,11 @@ _HEADING = {name: name for name in _HEADINGS}
 def _cells(record: SnapshotRecord, person: bool) -> dict[str, str]:
     from slurmic.cluster import jobids
 
-    commit = one_line(info_text(record.info, "git", "commit"))[:7]
+    commit = printable(info_text(record.info, "git", "commit"))[:7]
     return {
         "time": local_time(record.created),
-        "snapshot": one_line(record.id[14:] or record.id if person else record.id),
-        "jobs": one_line(jobids.in_short(record.jobs, 3)) or "-",
+        "snapshot": printable(record.id[14:] or record.id if person else record.id),
+        "jobs": printable(jobids.in_short(record.jobs, 3)) or "-",
         "tree": record.tree[:8],
         "files": f"{record.files:,}",
         "size": size(record.size),
@@ -218,10 +219,10 @@ def _cells(record: SnapshotRecord, person: bool) -> dict[str, str]:
 
 def _place(each: Listed) -> str:
     folder = each.record.code_folder
-    return "only stored" if folder is None else one_line(folder)
+    return "only stored" if folder is None else printable(folder)
 
 
 def _remarks(each: Listed, pins: dict[str, str]) -> str:
     state = {"gone": "gone", "unknown": "cannot be looked for"}.get(each.state or "", "")
-    remarks = ", ".join(filter(None, (state, one_line(pin_text(pins, each.record.id)))))
+    remarks = ", ".join(filter(None, (state, printable(pin_text(pins, each.record.id)))))
     return f" ({remarks})" if remarks else ""

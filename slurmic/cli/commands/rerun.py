@@ -13,7 +13,8 @@ from slurmic.cli.arguments.group import argument, command, option
 from slurmic.cli.arguments.options import store_option
 from slurmic.cli.arguments.values import FOLDER, REFERENCE
 from slurmic.cli.exits import DONE
-from slurmic.cli.output.console import number, say, submission_warnings, warn
+from slurmic.cli.output.console import say, submission_warnings, warn
+from slurmic.text import counted
 
 if TYPE_CHECKING:
     from slurmic.config import SlurmConfig
@@ -63,7 +64,7 @@ def rerun(ref: str, code: str, store: str, **options: Any) -> int:
     for array in dict.fromkeys(job.partition("_")[0] for job in ids):
         print(array)
     source = code or os.fsdecode(found.folder)
-    say(f"{number(len(ids), 'task')} of job {job_id} submitted again, from {source}")
+    say(f"{counted(len(ids), 'task')} of job {job_id} submitted again, from {source}")
     return DONE
 
 
@@ -84,7 +85,7 @@ def _only_job(found: FoundSnapshot) -> str:
     jobs = list(dict.fromkeys(job.partition("_")[0] for job in found.record.jobs))
     if len(jobs) != 1:
         raise StoreError(
-            f"{number(len(jobs), 'job')} ran from snapshot '{found.record.id}'",
+            f"{counted(len(jobs), 'job')} ran from snapshot '{found.record.id}'",
             hint=f"which one? {jobids.in_short(found.record.jobs)}" if jobs else "",
         )
     return jobs[0]

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from slurmic.cli.arguments.group import command
 from slurmic.cli.arguments.options import json_option, store_option, tree_argument
 from slurmic.cli.exits import DONE
-from slurmic.cli.output.console import local_time, number, one_line, size
 from slurmic.cli.output.labelled import Line, draw, labelled, origin_lines
 from slurmic.cli.output.summary import folder_state, info_text, pin_text, record_as_json
+from slurmic.text import counted, local_time, printable, size
 
 if TYPE_CHECKING:
     from slurmic.cluster.jobstates import JobState
@@ -60,7 +60,7 @@ def _show_snapshot(found: FoundSnapshot, as_json: bool) -> None:
         }
         print(json.dumps(values))
         return
-    where = one_line(record.code_folder or b"only stored")
+    where = printable(record.code_folder or b"only stored")
     if state is not None:
         where += f"  ({_STATES[state]})"
     draw(
@@ -69,10 +69,10 @@ def _show_snapshot(found: FoundSnapshot, as_json: bool) -> None:
             ("taken", _taken(record)),
             *_jobs(record, states, note),
             ("code", where),
-            *([("", f"found at {one_line(found.folder or b'')}")] if found.was_moved else []),
+            *([("", f"found at {printable(found.folder or b'')}")] if found.was_moved else []),
             *_content(record.tree, record.files, record.size),
             *origin_lines(record.info),
-            ("pin", one_line(pin_text(pins, record.id))),
+            ("pin", printable(pin_text(pins, record.id))),
             ("store", "" if found.store is None else found.store.name),
         ]
     )
@@ -131,15 +131,15 @@ _NAMED = 5
 
 def _taken(record: SnapshotRecord) -> str:
     user, host = info_text(record.info, "user"), info_text(record.info, "host")
-    by = f", by {one_line(user)}" if user else ""
-    on = f" on {one_line(host)}" if host else ""
+    by = f", by {printable(user)}" if user else ""
+    on = f" on {printable(host)}" if host else ""
     return f"{local_time(record.created)} ({_ago(time.time() - record.created)}){by}{on}"
 
 
 def _ago(seconds: float) -> str:
     for length, noun in ((86400, "day"), (3600, "hour"), (60, "minute")):
         if seconds >= length:
-            return f"{number(int(seconds // length), noun)} ago"
+            return f"{counted(int(seconds // length), noun)} ago"
     return "just now" if seconds >= 0 else "in the future: the clocks differ"
 
 
@@ -149,13 +149,13 @@ def _went_to_slurm(record: SnapshotRecord) -> bool:
 
 
 def _jobs(record: SnapshotRecord, states: Sequence[JobState], note: str) -> list[Line]:
-    from slurmic.cluster.jobstates import tasks_by_state
     from slurmic.cluster import jobids
+    from slurmic.cluster.jobstates import tasks_by_state
 
     if not record.jobs:
         return [("jobs", "none")]
     local = "" if _went_to_slurm(record) else f"  (mode {info_text(record.info, 'mode')})"
-    lines = [("jobs", one_line(jobids.in_short(record.jobs, _NAMED)) + local)]
+    lines = [("jobs", printable(jobids.in_short(record.jobs, _NAMED)) + local)]
     single = {state.job: state for state in states if "_" not in state.job}
     for array, tasks in tasks_by_state(states).items():
         if array in single:
@@ -164,9 +164,9 @@ def _jobs(record: SnapshotRecord, states: Sequence[JobState], note: str) -> list
         for state, jobs in tasks.items():
             count = sum(map(jobids.count, jobs))
             named = ", ".join(jobids.compact(jobs)) if state != "COMPLETED" else array
-            lines.append(("", f"{state} {count:,}  {_shortened(one_line(named))}"))
+            lines.append(("", f"{state} {count:,}  {_shortened(printable(named))}"))
     if note:
-        lines.append(("", one_line(note)))
+        lines.append(("", printable(note)))
     return lines
 
 
@@ -181,7 +181,7 @@ def _described(state: JobState) -> str:
         words.append(f"after {state.elapsed}" if state.exit_code else f"for {state.elapsed}")
     if state.state == "PENDING" and state.reason:
         words.append(f"({state.reason})")
-    return one_line(" ".join(words))
+    return printable(" ".join(words))
 
 
 def _shortened(text: str, length: int = 60) -> str:
@@ -189,4 +189,4 @@ def _shortened(text: str, length: int = 60) -> str:
 
 
 def _content(tree: str, files: int, total: int) -> list[Line]:
-    return [("tree", f"{tree}  {number(files, 'file')}, {size(total)}")]
+    return [("tree", f"{tree}  {counted(files, 'file')}, {size(total)}")]

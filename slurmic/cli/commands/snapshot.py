@@ -16,8 +16,9 @@ from slurmic.cli.arguments.options import (
 )
 from slurmic.cli.arguments.values import COUNT, FOLDER, choice_of
 from slurmic.cli.exits import DONE
-from slurmic.cli.output.console import number, say, size, warn
+from slurmic.cli.output.console import say, warn
 from slurmic.config import DEFAULT_EXCLUDED, DEFAULT_SUFFIXES, MAX_FILES, MAX_MB, LinkMode
+from slurmic.text import counted, size
 
 
 @dataclass(frozen=True)
@@ -101,8 +102,8 @@ def snapshot(**options: Any) -> int:
     stats = packed.snapshot.stats
     print(packed.record.id)
     say(
-        f"{number(stats.files, 'file')}, {size(stats.size)}; new to the store: "
-        f"{number(stats.stored, 'file')}, {size(stats.stored_size)}; "
+        f"{counted(stats.files, 'file')}, {size(stats.size)}; new to the store: "
+        f"{counted(stats.stored, 'file')}, {size(stats.stored_size)}; "
         f"store: {packed.store.name} ({packed.location.reason})"
     )
     return DONE

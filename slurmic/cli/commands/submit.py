@@ -10,9 +10,10 @@ from slurmic.cli.arguments.configuration import config_options, given_fields
 from slurmic.cli.arguments.group import argument, command, option
 from slurmic.cli.arguments.values import FILE
 from slurmic.cli.exits import DONE, FAILED, UsageError
-from slurmic.cli.output.console import number, one_line, say, submission_warnings
+from slurmic.cli.output.console import say, submission_warnings
 from slurmic.config import SlurmConfig
 from slurmic.errors import ConfigError
+from slurmic.text import counted, printable
 
 if TYPE_CHECKING:
     from slurmic.submit import CommandJob, Settings
@@ -92,10 +93,10 @@ def _report(job: CommandJob, config: SlurmConfig) -> int:
     """Print the id, and say where to look; the exit code."""
     print(job.job_id)
     output = os.path.abspath(config.output_path)
-    many = f"{number(len(job.tasks), 'task')}, " if len(job.tasks) > 1 else ""
+    many = f"{counted(len(job.tasks), 'task')}, " if len(job.tasks) > 1 else ""
     failed = [place for place, status in enumerate(job.statuses) if status]
     if not job.statuses:
-        say(f"{many}submitted; logs: {one_line(job.logs[0] if not many else output)}")
+        say(f"{many}submitted; logs: {printable(job.logs[0] if not many else output)}")
     for place in failed[:5]:
         say(f"slurmic: error: {job.tasks[place]} ended with status {job.statuses[place]}")
         _say_end_of(job.logs[place])
@@ -113,6 +114,6 @@ def _say_end_of(log: str) -> None:
     except OSError:
         return
     if lines:
-        say(f"the end of {one_line(log)}:")
+        say(f"the end of {printable(log)}:")
         for line in lines[-_LOG_LINES:]:
-            say(f"  | {one_line(line)}")
+            say(f"  | {printable(line)}")

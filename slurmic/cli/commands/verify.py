@@ -11,7 +11,8 @@ from slurmic.cli.arguments.group import argument, command, option
 from slurmic.cli.arguments.options import json_option, store_option
 from slurmic.cli.arguments.values import FOLDER
 from slurmic.cli.exits import DAMAGED, DONE
-from slurmic.cli.output.console import number, one_line, say
+from slurmic.cli.output.console import say
+from slurmic.text import counted, printable
 
 if TYPE_CHECKING:
     from slurmic_store import Finding, Store
@@ -77,9 +78,9 @@ def _verify(folder: bytes, store: Store | None, *, checksum: bool, as_json: bool
     for note in report.notes:
         say(note)
     if report.added:
-        say(f"{number(len(report.added), 'file')} came into the folder after packing")
-    damage = number(len(report.findings), "finding")
-    say(f"{number(report.checked, 'file')} checked, {report.hashed:,} hashed: {damage}")
+        say(f"{counted(len(report.added), 'file')} came into the folder after packing")
+    damage = counted(len(report.findings), "finding")
+    say(f"{counted(report.checked, 'file')} checked, {report.hashed:,} hashed: {damage}")
     return DONE if report.intact else DAMAGED
 
 
@@ -95,8 +96,8 @@ def _repair(folder: bytes, store: Store | None, *, checksum: bool, as_json: bool
     _write(report.left, as_json)
     for note in report.notes:
         say(note)
-    left = number(len(report.left), "finding")
-    say(f"{number(len(report.repaired), 'file')} repaired, {left} left")
+    left = counted(len(report.left), "finding")
+    say(f"{counted(len(report.repaired), 'file')} repaired, {left} left")
     return DAMAGED if report.left else DONE
 
 
@@ -106,7 +107,7 @@ def _write(findings: Sequence[Finding], as_json: bool) -> None:
         if as_json:
             print(json.dumps({"path": path, "kind": finding.kind, "detail": finding.detail}))
         else:
-            print(f"{finding.kind}: {one_line(path)}: {one_line(finding.detail)}")
+            print(f"{finding.kind}: {printable(path)}: {printable(finding.detail)}")
 
 
 def _roots(store: Store | None) -> list[bytes]:

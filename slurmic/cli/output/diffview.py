@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from slurmic.cli.patch import LineKind, PatchLine, count_lines, patch_lines
 from slurmic.snapshot.changes import Change
 from slurmic.snapshot.codetree import CodeTree
+from slurmic.text import counted, printable
 from slurmic_store import TreeEntry
 
-from .console import number, one_line, say
+from .console import say
 
 _BOLD, _RED, _GREEN, _YELLOW, _CYAN, _PLAIN = (
     f"\x1b[{code}m".encode() for code in (1, 31, 32, 33, 36, 0)
@@ -51,9 +52,9 @@ def write_names(changes: Sequence[Change], *, name_only: bool, null: bool, colou
         elif not person:
             out.write(_painted(b"\t".join((*words, change.path)), change, colour) + b"\n")
         elif name_only:
-            out.write(one_line(change.path).encode() + b"\n")
+            out.write(printable(change.path).encode() + b"\n")
         else:
-            line = f"{change.kind:8} {one_line(change.path)}{_remark(change)}"
+            line = f"{change.kind:8} {printable(change.path)}{_remark(change)}"
             out.write(_painted(line.encode(), change, colour) + b"\n")
     out.flush()
 
@@ -88,7 +89,7 @@ def write_stat(changes: Sequence[Change], old: CodeTree, new: CodeTree, *, colou
         StoreError: a content cannot be had.
     """
     counts = [count_lines(change, old, new) for change in changes]
-    names = [one_line(change.path) for change in changes]
+    names = [printable(change.path) for change in changes]
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 80
     longest = max((sum(count) for count in counts if count), default=0)
     digits = max(len(str(longest)), 3 if None in counts else 0)
@@ -111,8 +112,8 @@ def write_stat(changes: Sequence[Change], old: CodeTree, new: CodeTree, *, colou
     added = sum(count[0] for count in counts if count)
     removed = sum(count[1] for count in counts if count)
     print(
-        f" {number(len(changes), 'file')} changed, {number(added, 'insertion')}(+), "
-        f"{number(removed, 'deletion')}(-)"
+        f" {counted(len(changes), 'file')} changed, {counted(added, 'insertion')}(+), "
+        f"{counted(removed, 'deletion')}(-)"
     )
 
 
@@ -139,7 +140,7 @@ def write_patch(
     out.flush()
     if without:
         say(
-            f"{number(without, 'file')} not in the patch: of permissions it keeps only the "
+            f"{counted(without, 'file')} not in the patch: of permissions it keeps only the "
             "owner's to execute"
         )
 
@@ -147,6 +148,6 @@ def write_patch(
 def _as_shown(line: PatchLine, person: bool, colour: bool) -> bytes:
     text = line.text
     if person:
-        text = b"\t".join(one_line(part).encode() for part in text.split(b"\t"))
+        text = b"\t".join(printable(part).encode() for part in text.split(b"\t"))
     paint = _LINE_COLOURS.get(line.kind, b"") if colour else b""
     return paint + text + _PLAIN if paint else text

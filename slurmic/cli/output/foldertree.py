@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from .console import console, number, one_line, size
+from slurmic.text import counted, printable, size
+
+from .console import console
 
 
 def draw_folders(root: bytes, sizes: Mapping[bytes, int]) -> None:
@@ -30,9 +32,9 @@ def draw_folders(root: bytes, sizes: Mapping[bytes, int]) -> None:
             folder = os.path.dirname(folder)
     branches: dict[bytes, Tree] = {}
     for folder in sorted(counts, key=lambda path: path.split(b"/")):
-        name = one_line(os.path.basename(folder) if folder else root)
+        name = printable(os.path.basename(folder) if folder else root)
         # Text, and not markup: what a name may have in it is no style.
-        label = Text(f"{name}  {number(counts[folder], 'file')}, {size(bytes_[folder])}")
+        label = Text(f"{name}  {counted(counts[folder], 'file')}, {size(bytes_[folder])}")
         if folder:
             branches[folder] = branches[os.path.dirname(folder)].add(label)
         else:

@@ -6,7 +6,9 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from .console import console, number, one_line
+from slurmic.text import counted, printable
+
+from .console import console
 from .summary import info_text
 
 Line = tuple[str, str]
@@ -31,7 +33,7 @@ def draw(lines: Iterable[Line]) -> None:
 
 def labelled(label: str, texts: Sequence[str]) -> list[Line]:
     """Several lines under one label."""
-    return [(label if index == 0 else "", one_line(text)) for index, text in enumerate(texts)]
+    return [(label if index == 0 else "", printable(text)) for index, text in enumerate(texts)]
 
 
 def origin_lines(info: Mapping[str, Any]) -> list[Line]:
@@ -44,12 +46,12 @@ def origin_lines(info: Mapping[str, Any]) -> list[Line]:
         if (version := info_text(info, key))
     ]
     return [
-        ("name", one_line(info_text(info, "job_name"))),
-        ("command", one_line(shlex.join(words))),
-        ("source", one_line(info_text(info, "code_root"))),
+        ("name", printable(info_text(info, "job_name"))),
+        ("command", printable(shlex.join(words))),
+        ("source", printable(info_text(info, "code_root"))),
         *_git(_mapping(info.get("git"))),
         *_selection(_mapping(info.get("selection"))),
-        ("versions", one_line(", ".join(versions))),
+        ("versions", printable(", ".join(versions))),
         *labelled("warnings", _lines(_strings(info.get("warnings")))),
     ]
 
@@ -69,7 +71,7 @@ def _git(git: Mapping[str, Any]) -> list[Line]:
         lines.append(f"{info_text(each, 'change'):11} {info_text(each, 'path')}")
     total = git.get("differing_files")
     if isinstance(total, int) and total > len(named[:_NAMED]):
-        lines.append(f"and {number(total - len(named[:_NAMED]), 'file')} more")
+        lines.append(f"and {counted(total - len(named[:_NAMED]), 'file')} more")
     if note := info_text(git, "note"):
         lines.append(note)
     return labelled("git", lines)
