@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import os
+import shutil
 import subprocess
+import tarfile
 from pathlib import Path
 from typing import Any
 
 import pytest
+import zstandard
 from taken_snapshots import take
 
 
@@ -19,6 +23,18 @@ def project(tmp_path: Path, write: Any, monkeypatch: pytest.MonkeyPatch) -> Path
     return folder
 
 
+def contents(archive: bytes) -> dict[str, bytes | str]:
+    """Name → bytes of a file or target of a link, as Python's own tar reads them."""
+    plain = zstandard.ZstdDecompressor().stream_reader(io.BytesIO(archive))
+    found: dict[str, bytes | str] = {}
+    with tarfile.open(fileobj=plain, mode="r|") as tar:
+        for member in tar:
+            stream = tar.extractfile(member) if member.isfile() else None
+            if not member.isdir():
+                found[member.name] = member.linkname if stream is None else stream.read()
+    return found
+
+
 def test_from_a_job_to_another_store(
     run: Any, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -28,9 +44,11 @@ def test_from_a_job_to_another_store(
     assert done.stderr.decode() == f"3 files, 11 B, of snapshot {record.id}\n"
     data = (tmp_path / "code.tar.zst").read_bytes()
     assert run("export", "run", "-o", "-").stdout == data
-    (tmp_path / "out").mkdir()
-    subprocess.run(["tar", "--zstd", "-xf", "code.tar.zst", "-C", "out"], cwd=tmp_path, check=True)
-    assert (tmp_path / "out" / "code" / "a.py").read_text() == "a = 1\n"
+    assert contents(data) == {
+        "code/a.py": b"a = 1\n",
+        "code/b/c.sh": b"echo\n",
+        "code/out.py": "/etc/hostname",
+    }
 
     monkeypatch.setenv("SLURMIC_STORE", str(tmp_path / "other"))
     done = run("import", "code.tar.zst", "--name", "theirs")
@@ -41,6 +59,17 @@ def test_from_a_job_to_another_store(
     assert record.tree in shown and "pinned 'theirs'" in shown
     assert run("cat", imported, "a.py").stdout == b"a = 1\n"
     assert run("export", imported, "-o", "-").stdout == data
+
+
+@pytest.mark.skipif(shutil.which("zstd") is None, reason="needs the program zstd")
+def test_tar_unpacks_it(run: Any, project: Path, tmp_path: Path) -> None:
+    """As --help says: by "tar --zstd"."""
+    take(project, tmp_path / "store", tmp_path / "run", jobs=("17",))
+    assert run("export", "17", "-o", "code.tar.zst").returncode == 0
+    (tmp_path / "out").mkdir()
+    subprocess.run(["tar", "--zstd", "-xf", "code.tar.zst", "-C", "out"], cwd=tmp_path, check=True)
+    assert (tmp_path / "out" / "code" / "a.py").read_text() == "a = 1\n"
+    assert os.readlink(tmp_path / "out" / "code" / "out.py") == "/etc/hostname"
 
 
 def test_mistakes(run: Any, project: Path, tmp_path: Path) -> None:
