@@ -84,7 +84,9 @@ class UnknownSnapshotError(StoreError):
 def printable(path: bytes | str) -> str:
     """A path for a terminal: what cannot be printed becomes an escape sequence."""
     text = os.fsdecode(path)
-    return text if text.isprintable() else ascii(text)[1:-1]
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 def quoted(path: bytes | str) -> str:
