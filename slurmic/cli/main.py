@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import os
 import sys
@@ -46,14 +45,12 @@ def program() -> None:
     """The installed program: run a command, and end this process.
 
     It ends without taking the interpreter apart, which would take as long as a fifth of a command:
-    what was written is flushed, and files and processes are closed by those who opened them.
+    main has flushed what was written, and files and processes are closed by those who opened them.
     Where other threads still run, they are waited for as usual.
     """
     code = main()
     threading = sys.modules.get("threading")
     if threading is None or threading.active_count() == 1:
-        with contextlib.suppress(OSError, ValueError):
-            sys.stderr.flush()
         os._exit(code)
     sys.exit(code)
 
