@@ -114,3 +114,25 @@ def test_targets_of_make_that_the_pages_name_exist() -> None:
     }
     assert len(named) > 5
     assert sorted(each for each in named if each[1] not in targets) == []
+
+
+def test_every_decision_is_in_the_index_with_its_date() -> None:
+    folder = ROOT / "docs" / "decisions"
+    listed = re.findall(
+        r"^\| \[(.+)\]\(([\w-]+\.md)\) \| .+ \| (\d{4}-\d\d-\d\d) \|$",
+        (folder / "README.md").read_text(),
+        re.MULTILINE,
+    )
+    there = []
+    for page in folder.glob("*.md"):
+        if page.name != "README.md":
+            title, _, date, *rest = page.read_text().splitlines()
+            assert {"## Why", "## What lost"} <= set(rest), page
+            there.append((title.removeprefix("# "), page.name, date))
+    assert sorted(listed) == sorted(there)
+
+
+def test_every_example_is_in_their_index() -> None:
+    folder = ROOT / "examples"
+    listed = re.findall(r"\]\((\w+)/", (folder / "README.md").read_text())
+    assert sorted(listed) == sorted(each.name for each in folder.iterdir() if each.is_dir())
