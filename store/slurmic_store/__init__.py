@@ -18,15 +18,6 @@ from .lazy import lazy_names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .build.from_store import BuiltFolder, build_folder
-    from .build.naming import CodeFolderName
-    from .build.snapshot import (
-        REFRESH_AFTER,
-        Snapshot,
-        SnapshotStats,
-        take_snapshot,
-        withdraw_snapshot,
-    )
     from .check.findings import Finding, FindingKind, VerifyReport
     from .check.repairfolder import repair_code_folder
     from .check.repairstore import Repaired, RepairReport, repair_store
@@ -54,6 +45,15 @@ if TYPE_CHECKING:
     from .format.tree import Tree, TreeEntry
     from .fs.pace import THREADS, Pace, threaded_map
     from .fs.progress import Listener, followed, reporting
+    from .pack.from_store import BuiltFolder, build_folder
+    from .pack.naming import CodeFolderName
+    from .pack.snapshot import (
+        REFRESH_AFTER,
+        Snapshot,
+        SnapshotStats,
+        take_snapshot,
+        withdraw_snapshot,
+    )
     from .read.archive import ArchiveLimits, import_archive, write_archive
     from .read.content import TreeContent, read_tree
     from .source.selected import read_source_tree
@@ -147,9 +147,9 @@ __all__ = [
 __getattr__ = lazy_names(
     __name__,
     {
-        ".build.from_store": "BuiltFolder build_folder",
-        ".build.naming": "CodeFolderName",
-        ".build.snapshot": "REFRESH_AFTER Snapshot SnapshotStats take_snapshot withdraw_snapshot",
+        ".pack.from_store": "BuiltFolder build_folder",
+        ".pack.naming": "CodeFolderName",
+        ".pack.snapshot": "REFRESH_AFTER Snapshot SnapshotStats take_snapshot withdraw_snapshot",
         ".check.findings": "Finding FindingKind VerifyReport",
         ".check.repairfolder": "repair_code_folder",
         ".check.repairstore": "RepairReport Repaired repair_store",

@@ -30,12 +30,12 @@ from slurmic_store import (
     digest_of,
     take_snapshot,
 )
-from slurmic_store.build import staging
 from slurmic_store.errors import DamagedError, StoreFormatError
 from slurmic_store.format import manifest as manifest_module
 from slurmic_store.format import tree as tree_module
 from slurmic_store.format.names import blob_name, new_snapshot_id, parse_blob_name
 from slurmic_store.format.seals import seal_of
+from slurmic_store.pack import staging
 from slurmic_store.source import statcache
 from slurmic_store.store.pins import pin
 

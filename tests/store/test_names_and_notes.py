@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from storefaults import in_child
 
 from slurmic_store import Store
-from slurmic_store.build.staging import abandoned_paths, open_staging_folder, read_note
 from slurmic_store.format.digests import blob_key, keys_in, numbers_in, split_key
 from slurmic_store.format.names import (
     blob_name,
@@ -24,6 +23,7 @@ from slurmic_store.format.names import (
 )
 from slurmic_store.format.seals import seal_holds, seal_of
 from slurmic_store.fs import files as engine_files
+from slurmic_store.pack.staging import abandoned_paths, open_staging_folder, read_note
 
 # Staging notes.
 

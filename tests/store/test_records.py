@@ -145,7 +145,7 @@ def test_equal_ids_do_not_meet(
     tmp_path: Path, store: Store, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two submissions draw the same id: the second once replaced the first's record."""
-    from slurmic_store.build import snapshot
+    from slurmic_store.pack import snapshot
 
     ids = iter(["261122-000000-aaaaaa", "261122-000000-aaaaaa", "261122-000000-bbbbbb"])
     monkeypatch.setattr(snapshot, "new_snapshot_id", lambda now: next(ids))

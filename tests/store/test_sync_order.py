@@ -19,7 +19,7 @@ from storechecks import Project, blob_files, code_folders
 from storefaults import raising, watched
 
 from slurmic_store import Store
-from slurmic_store.build.naming import CodeFolderName
+from slurmic_store.pack.naming import CodeFolderName
 
 Inode = tuple[int, int]
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from click.shell_completion import CompletionItem
 
 from slurmic.cli.exits import DONE, UsageError
 from slurmic.cli.table import COMMANDS, load, overview
 
-_WIDTH = 100
-_HELP = {"help_option_names": ["-h", "--help"], "max_content_width": _WIDTH}
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+_SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
 class Argument(click.Argument):
@@ -45,6 +46,21 @@ class Option(click.Option):
 class Command(click.Command):
     """A command: its callback gives the exit code."""
 
+    _help: click.Option | None = None
+
+    def get_help_option(self, ctx: click.Context) -> click.Option:
+        """``--help``; click's own looks for translations of its text whenever a command is run."""
+        if self._help is None:
+            self._help = click.Option(
+                ["-h", "--help"],
+                is_flag=True,
+                is_eager=True,
+                expose_value=False,
+                help="show this help",
+                callback=_print_help,
+            )
+        return self._help
+
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
         """What stands behind the command's name; click leaves out options that are required."""
         required = [each for each in self.params if isinstance(each, click.Option)]
@@ -68,16 +84,21 @@ class Command(click.Command):
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write arguments and options, each group under its heading."""
         groups: dict[str, list[tuple[str, str]]] = {"arguments": [], "options": []}
-        for param in self.params:
+        for param in self.get_params(ctx):
             record = param.get_help_record(ctx)
             if record is not None:
                 usual = "arguments" if isinstance(param, click.Argument) else "options"
                 groups.setdefault(getattr(param, "group", "") or usual, []).append(record)
-        groups["options"].append(("-h, --help", "show this help"))
         for heading, records in groups.items():
             if records:
                 with formatter.section(heading):
                     formatter.write_dl(records)
+
+
+def _print_help(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        print(ctx.get_help())
+        ctx.exit()
 
 
 class WordsCommand(Command):
@@ -116,7 +137,7 @@ def _shortened(words: Sequence[str], length: int = 80) -> str:
     return text if len(text) <= length else f"{text[: length - 4]} ..."
 
 
-class CommandGroup(click.Group):
+class CommandGroup(Command, click.Group):
     """All commands; the module of one is imported when it is asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -134,6 +155,8 @@ class CommandGroup(click.Group):
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Commands that begin like this, without a look into them, and our own options."""
+        from click.shell_completion import CompletionItem
+
         if incomplete.startswith("-"):
             return click.Command.shell_complete(self, ctx, incomplete)
         return [
@@ -145,7 +168,7 @@ class CommandGroup(click.Group):
 
 SLURMIC = CommandGroup(
     "slurmic",
-    context_settings=_HELP,
+    context_settings=_SETTINGS,
     params=[click.Option(["-V", "--version"], is_flag=True, help="print the version")],
 )
 """The command line."""
@@ -202,8 +225,7 @@ def command(name: str, *, words: bool = False) -> Callable[[Function], click.Com
         words: whether it takes another command behind ``--``.
     """
     kind: type[click.Command] = WordsCommand if words else Command
-    settings: dict[str, Any] = dict(_HELP)
-    settings["token_normalize_func"] = _with_hyphens
+    settings = _SETTINGS | {"token_normalize_func": _with_hyphens}
     return click.command(name, cls=kind, context_settings=settings)
 
 

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, get_args
 
 import click
-from click.shell_completion import CompletionItem
 
 from slurmic.cli.exits import UsageError
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     _Type = click.ParamType[Any]
 else:
     _Type = click.ParamType
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 24 * 3600, "w": 7 * 24 * 3600}
+
+
+def _completions(incomplete: str, kind: str, names: Sequence[str] = ()) -> list[CompletionItem]:
+    """Names, and what the shell itself finds: folders ("dir"), files ("file") or nothing ("")."""
+    from click.shell_completion import CompletionItem  # not needed but for completion
+
+    items = [CompletionItem(name) for name in names]
+    return [*items, CompletionItem(incomplete, type=kind)] if kind else items
 
 
 class Folder(_Type):
@@ -27,7 +37,7 @@ class Folder(_Type):
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
         """By the shell itself."""
-        return [CompletionItem(incomplete, type="dir")]
+        return _completions(incomplete, "dir")
 
 
 class File(_Type):
@@ -39,7 +49,7 @@ class File(_Type):
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
         """By the shell itself."""
-        return [CompletionItem(incomplete, type="file")]
+        return _completions(incomplete, "file")
 
 
 class Reference(_Type):
@@ -53,8 +63,7 @@ class Reference(_Type):
         """What the store knows, then folders by the shell itself."""
         from .names import snapshot_names
 
-        names = [CompletionItem(name) for name in snapshot_names(incomplete)]
-        return [*names, CompletionItem(incomplete, type="dir")]
+        return _completions(incomplete, "dir", snapshot_names(incomplete))
 
 
 class Pinned(_Type):
@@ -68,7 +77,7 @@ class Pinned(_Type):
         """What the store knows."""
         from .names import pin_names
 
-        return [CompletionItem(name) for name in pin_names(incomplete)]
+        return _completions(incomplete, "", pin_names(incomplete))
 
 
 class AtLeast(_Type):

@@ -10,7 +10,7 @@ from slurmic.cli.arguments.group import command, option
 from slurmic.cli.arguments.options import json_option, store_option
 from slurmic.cli.arguments.values import FOLDER
 from slurmic.cli.exits import DAMAGED, DONE
-from slurmic.cli.output.console import console, say
+from slurmic.cli.output.console import painted, say
 from slurmic.text import counted, printable
 
 if TYPE_CHECKING:
@@ -50,10 +50,7 @@ def doctor(output: str, store: str, as_json: bool) -> int:
 
 
 def _draw(check: Check) -> None:
-    from rich.text import Text
-
-    line = Text(f"{check.state:8}", style=_COLOURS[check.state])
-    line.append(f"{check.name:12}{printable(check.message)}", style="default not bold")
-    console().print(line, soft_wrap=True)
+    state = painted(f"{check.state:8}", _COLOURS[check.state])
+    print(f"{state}{check.name:12}{printable(check.message)}")
     if check.advice:
-        console().print(Text(f"{'':20}-> {printable(check.advice)}"), soft_wrap=True)
+        print(f"{'':20}-> {printable(check.advice)}")

@@ -14,7 +14,7 @@ from slurmic.cli.arguments.group import command, option
 from slurmic.cli.arguments.options import json_option, store_option
 from slurmic.cli.arguments.values import COUNT, DURATION, FOLDER
 from slurmic.cli.exits import DONE, INCOMPLETE
-from slurmic.cli.output.console import console, say, warn
+from slurmic.cli.output.console import cells, painted, say, terminal_width, warn
 from slurmic.cli.output.summary import folder_state, info_text, is_dirty, pin_text, record_as_json
 from slurmic.text import counted, local_time, printable, size
 
@@ -155,48 +155,34 @@ _SECOND = 13
 
 
 def _draw(listed: Sequence[Listed], pins: dict[str, str]) -> None:
-    """Draw the table: a snapshot a line; on a terminal that is too narrow for that, two."""
-    from rich.cells import cell_len
-    from rich.text import Text
-
+    """Write the table: a snapshot a line; on a terminal that is too narrow for that, two."""
     person = sys.stdout.isatty()
-    out = console()
     rows = [_cells(each.record, person) for each in listed]
     places = [_place(each) for each in listed]
     remarks = [_remarks(each, pins) for each in listed]
     columns = list(_HEADINGS)
-    widths = {name: max(cell_len(row[name]) for row in [*rows, _HEADING]) for name in columns}
+    widths = {name: max(cells(row[name]) for row in [*rows, _HEADING]) for name in columns}
     table = sum(widths.values()) + len(_GAP) * len(columns)
-    whole = zip(places, remarks, strict=True)
-    narrow = person and table + max(cell_len("".join(each)) for each in whole) > out.width
+    longest = max(cells("".join(each)) for each in zip(places, remarks, strict=True))
+    narrow = person and table + longest > terminal_width()
     if narrow:
         columns = [name for name in columns if name not in _WIDE_ONLY]
 
-    def line(row: dict[str, str]) -> Text:
-        text = Text()
+    def line(row: dict[str, str]) -> str:
+        parts = []
         for name in columns:
-            space = " " * (widths[name] - cell_len(row[name]))
-            cell = space + row[name] if name in _RIGHT else row[name] + space
-            text.append(cell, "cyan" if name == "snapshot" and row is not _HEADING else "")
-            text.append(_GAP)
-        return text
+            space = " " * (widths[name] - cells(row[name]))
+            style = "cyan" if name == "snapshot" and row is not _HEADING else ""
+            cell = painted(row[name], style)
+            parts.append(space + cell if name in _RIGHT else cell + space)
+        return _GAP.join(parts)
 
-    def show(text: Text) -> None:
-        text.rstrip()
-        out.print(text, soft_wrap=True)
-
-    head = line(_HEADING)
-    head.append("" if narrow else "code folder")
-    head.stylize("dim")
-    show(head)
+    heading = line(_HEADING)
+    print(painted(heading.rstrip() if narrow else f"{heading}{_GAP}code folder", "dim"))
     for each, row, place, remark in zip(listed, rows, places, remarks, strict=True):
-        text = line(row)
-        if narrow:
-            show(text)
-            text = Text(_GAP)
-        text.append(place, "dim" if each.state in ("gone", None) else "")
-        text.append(remark, "dim" if each.state == "gone" else "green")
-        show(text)
+        folder = painted(place, "dim" if each.state in ("gone", None) else "")
+        folder += painted(remark, "dim" if each.state == "gone" else "green")
+        print(f"{line(row).rstrip()}\n{_GAP}{folder}" if narrow else f"{line(row)}{_GAP}{folder}")
 
 
 _HEADING = {name: name for name in _HEADINGS}

@@ -75,8 +75,35 @@ def colours(when: ColourWhen = "auto") -> bool:
     return sys.stdout.isatty()
 
 
+_STYLES = {"dim": 2, "bold red": "1;31", "green": 32, "yellow": 33, "cyan": 36}
+
+
+def painted(text: str, style: str) -> str:
+    """A text as it is written to standard output in a style, such as "dim"; "" is none."""
+    return f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if style and text and colours() else text
+
+
+def cells(text: str) -> int:
+    """How many columns of a terminal a text takes."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def terminal_width() -> int:
+    """How many columns the terminal has; 80 where there is none."""
+    import shutil
+
+    return shutil.get_terminal_size().columns
+
+
 def console() -> Console:
-    """Where tables are drawn: standard output, unwrapped when it is no terminal."""
+    """Where rich draws: standard output, unwrapped when it is not a terminal.
+
+    Importing rich takes as long as all else that a command does: lines are written without it.
+    """
     from rich.console import Console
 
     return Console(

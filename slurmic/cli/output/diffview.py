@@ -5,7 +5,6 @@ In colours as git's: added green, removed red, the rest quiet.
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Sequence
 
@@ -15,7 +14,7 @@ from slurmic.snapshot.codetree import CodeTree
 from slurmic.text import counted, printable
 from slurmic_store import TreeEntry
 
-from .console import say
+from .console import say, terminal_width
 
 _BOLD, _RED, _GREEN, _YELLOW, _CYAN, _PLAIN = (
     f"\x1b[{code}m".encode() for code in (1, 31, 32, 33, 36, 0)
@@ -90,7 +89,7 @@ def write_stat(changes: Sequence[Change], old: CodeTree, new: CodeTree, *, colou
     """
     counts = [count_lines(change, old, new) for change in changes]
     names = [printable(change.path) for change in changes]
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 80
+    width = terminal_width() if sys.stdout.isatty() else 80
     longest = max((sum(count) for count in counts if count), default=0)
     digits = max(len(str(longest)), 3 if None in counts else 0)
     column = min(max(map(len, names), default=0), max(20, width - digits - 24))

@@ -8,7 +8,7 @@ from typing import Any
 
 from slurmic.text import counted, printable
 
-from .console import console
+from .console import painted
 from .summary import info_text
 
 Line = tuple[str, str]
@@ -22,13 +22,10 @@ def draw(lines: Iterable[Line]) -> None:
 
     Long ones are not broken, so that paths can be copied.
     """
-    from rich.text import Text
-
-    out = console()
     lines = [line for line in lines if line[1]]
     width = max(len(label) for label, _ in lines) + 2
     for label, text in lines:
-        out.print(Text.assemble((f"{label:{width}}", "dim"), text), soft_wrap=True)
+        print(painted(f"{label:{width}}", "dim") + text)
 
 
 def labelled(label: str, texts: Sequence[str]) -> list[Line]:

@@ -12,13 +12,13 @@ import stat
 from collections.abc import Iterable
 from dataclasses import replace
 
-from slurmic_store.build.naming import CodeFolderName
 from slurmic_store.errors import StoreError, quoted
 from slurmic_store.format.digests import blob_key
 from slurmic_store.format.names import random_name
 from slurmic_store.format.tree import TreeEntry
 from slurmic_store.fs import files
 from slurmic_store.fs.creating import temporarily, write_new
+from slurmic_store.pack.naming import CodeFolderName
 from slurmic_store.store.method import copy_blob
 from slurmic_store.store.store import Store
 

@@ -13,7 +13,6 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from slurmic_store.build.naming import CodeFolderName
 from slurmic_store.errors import DamagedError, StoreError, os_failure, quoted, reason_of
 from slurmic_store.format.manifest import decode_tree
 from slurmic_store.format.names import is_bytecode, is_temporary
@@ -22,6 +21,7 @@ from slurmic_store.format.seals import SECOND, bears_seal
 from slurmic_store.format.tree import Tree, TreeEntry, folders_of
 from slurmic_store.fs.pace import BUNDLE, in_bundles, paced_map
 from slurmic_store.fs.progress import followed
+from slurmic_store.pack.naming import CodeFolderName
 from slurmic_store.store.records import read_record_file, scan_records
 from slurmic_store.store.store import Store, read_manifest_file
 

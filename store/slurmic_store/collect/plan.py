@@ -5,7 +5,7 @@ and reflinks they say nothing); they only save work: a blob that nothing referen
 still linked from somewhere is left, since deleting it would free nothing.
 
 **Why no lock is needed.** A submission publishes its record *before* it relies on any blob
-(:mod:`slurmic_store.build.snapshot`). A collection does the reverse: it moves what it means to
+(:mod:`slurmic_store.pack.snapshot`). A collection does the reverse: it moves what it means to
 delete *aside*, into ``quarantine/``, and reads the records again *after* that. Take a blob B and a
 snapshot S whose record R names it:
 
@@ -40,7 +40,6 @@ import time
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
-from slurmic_store.build.staging import ABANDONED_AFTER, abandoned_paths
 from slurmic_store.errors import os_failure
 from slurmic_store.format.digests import KEY_SIZE, keys_in, numbers_in
 from slurmic_store.format.names import column_of_names, tree_of_name
@@ -49,6 +48,7 @@ from slurmic_store.format.seals import age_of
 from slurmic_store.fs import files
 from slurmic_store.fs.pace import BUNDLE, in_bundles, paced_map
 from slurmic_store.fs.progress import followed
+from slurmic_store.pack.staging import ABANDONED_AFTER, abandoned_paths
 from slurmic_store.store.liveness import (
     all_records,
     is_superseded,

@@ -11,8 +11,6 @@ import os
 import time
 from dataclasses import dataclass, field
 
-from slurmic_store.build.naming import CodeFolderName
-from slurmic_store.build.staging import read_note
 from slurmic_store.errors import DamagedError, UnknownSnapshotError, os_failure, quoted
 from slurmic_store.format.digests import DIGEST_SIZE
 from slurmic_store.format.names import (
@@ -34,6 +32,8 @@ from slurmic_store.fs.creating import give_name
 from slurmic_store.fs.files import digest_file
 from slurmic_store.fs.progress import followed
 from slurmic_store.fs.syncing import is_local
+from slurmic_store.pack.naming import CodeFolderName
+from slurmic_store.pack.staging import read_note
 from slurmic_store.store.liveness import all_records, is_superseded, named_among, why_live
 from slurmic_store.store.pins import pinned_ids
 from slurmic_store.store.records import read_record, read_record_beside, record_path

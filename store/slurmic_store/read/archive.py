@@ -23,13 +23,13 @@ from typing import IO, Any, BinaryIO
 
 import zstandard
 
-from slurmic_store.build.snapshot import Snapshot, take_snapshot
 from slurmic_store.errors import DamagedError, SourceChangedError, StoreError, os_failure, quoted
 from slurmic_store.format.digests import EMPTY, PERMISSIONS, digest_of, hasher
 from slurmic_store.format.names import random_name
 from slurmic_store.format.tree import Tree, TreeEntry
 from slurmic_store.fs import files
 from slurmic_store.fs.creating import write_all
+from slurmic_store.pack.snapshot import Snapshot, take_snapshot
 from slurmic_store.store.store import Store
 
 TOP = b"code/"

@@ -15,19 +15,28 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from .publisher import BlobPublisher, WrittenFile
-from slurmic_store.errors import DamagedError, DestinationError, LinkModeError, StoreError, failed_path, os_failure, quoted
-from slurmic_store.store.method import FillMethod, LinkMode, Method, choose_method
-from .filler import FolderFiller, Problems
-from .staging import StagingFolder, announce
-from slurmic_store.store.store import Store
-from slurmic_store.format.tree import TreeColumns, TreeEntry
+
+from slurmic_store.errors import (
+    DamagedError,
+    DestinationError,
+    LinkModeError,
+    StoreError,
+    failed_path,
+    os_failure,
+    quoted,
+)
 from slurmic_store.format.manifest import decode_columns
-from slurmic_store.fs import files, syncing
 from slurmic_store.format.names import new_snapshot_id, random_name
 from slurmic_store.format.seals import sealed_now
+from slurmic_store.format.tree import TreeColumns, TreeEntry
+from slurmic_store.fs import files, syncing
 from slurmic_store.source.reading import write_copy
+from slurmic_store.store.method import FillMethod, LinkMode, Method, choose_method
+from slurmic_store.store.store import Store
 
+from .filler import FolderFiller, Problems
+from .publisher import BlobPublisher, WrittenFile
+from .staging import StagingFolder, announce
 
 _NAMED = 5
 """So many files are named in a message; the others are counted."""

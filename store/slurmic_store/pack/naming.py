@@ -12,14 +12,21 @@ import os
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Literal
-from slurmic_store.format.names import ARCHIVE_BESIDE, GUARD_BESIDE, MANIFEST_BESIDE, RECORD_SUFFIX, TEMPORARIES_BESIDE, staging_name
+
 from slurmic_store.errors import DestinationError, printable, quoted
-from slurmic_store.format.record import SnapshotRecord
-from slurmic_store.store.store import Store
 from slurmic_store.format.manifest import compress
+from slurmic_store.format.names import (
+    ARCHIVE_BESIDE,
+    GUARD_BESIDE,
+    MANIFEST_BESIDE,
+    RECORD_SUFFIX,
+    TEMPORARIES_BESIDE,
+    staging_name,
+)
+from slurmic_store.format.record import SnapshotRecord
 from slurmic_store.fs import files
 from slurmic_store.fs.creating import replacing, write_new
-
+from slurmic_store.store.store import Store
 
 OnTaken = Literal["number", "fail"]
 
@@ -164,7 +171,7 @@ class CodeFolderName:
             file.write(data)
 
     def release(self) -> None:
-        """Give the name up: remove what lies beside the folder. The folder is left to the caller."""
+        """Give the name up: remove what lies beside the folder, which is left to the caller."""
         files.remove_all((self.archive, self.manifest, self.record))
 
 

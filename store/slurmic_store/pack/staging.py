@@ -15,12 +15,19 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
-from slurmic_store.format.names import ID_SIZE, NOTE_SUFFIX, TEMPORARIES_BESIDE, TEMPORARY_PREFIX, is_temporary, staging_name
-from slurmic_store.store.store import Store
-from slurmic_store.fs import files
-from slurmic_store.errors import os_failure
-from slurmic_store.fs.creating import write_new
 
+from slurmic_store.errors import os_failure
+from slurmic_store.format.names import (
+    ID_SIZE,
+    NOTE_SUFFIX,
+    TEMPORARIES_BESIDE,
+    TEMPORARY_PREFIX,
+    is_temporary,
+    staging_name,
+)
+from slurmic_store.fs import files
+from slurmic_store.fs.creating import write_new
+from slurmic_store.store.store import Store
 
 OwnerState = Literal["alive", "dead", "unknown"]
 

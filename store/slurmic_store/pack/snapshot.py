@@ -1,27 +1,27 @@
-"""Taking a snapshot: from selected files to a code folder that is whole or not there.
+"""The snapshot: from selected files to a code folder that is complete or does not exist.
 
-The order of the steps is what makes it safe without locks (see also :mod:`slurmic_store.gc`):
+The order of the steps makes it safe without locks (see also :mod:`slurmic_store.collect.plan`):
 
 1. A staging folder is made beside the destination. Files whose digest is not known are copied into
    it, read-only, while they are hashed: no gc can touch them there.
 2. One sync makes their content durable. Without it, a crash of the machine would leave files of no
    bytes under final names.
 3. The manifest and then the record are published, with the name that the code folder is going to
-   have if nobody else takes it. From here on gc knows what this snapshot needs.
+   have if no other submission takes it. From here on gc knows what this snapshot needs.
 4. Only now is anything in the store relied on: known blobs are linked into the staging folder. One
-   that is not there (gc was faster), or that a job has damaged, or that has used up its links, or
-   that is old enough for a purge, is stored again from the source as in 1, synced, and the record is
-   written again if the source has changed meanwhile.
+   that does not exist (gc was faster), or that a job has damaged, or that has used up its links, or
+   that is old enough for a purge, is stored again from the source as in 1, synced, and the record
+   is written again if the source has changed meanwhile.
 5. New blobs get their names in the store, by link from the staging folder.
 6. The name of the code folder is claimed by the record beside it, ``code.json`` (by link: exactly
-   one submission wins; who loses announces the next name in its record first), and the finished
+   one submission wins; the others announce the next name in their records first), and the finished
    folder is renamed to the name that it alone has claimed.
 
 What is synced on its own is synced before the blobs are linked (the record, and the one that is to
 claim the name): after that, it would wait for the journal to write all those links.
 
 A crash at any step leaves at worst a staging folder and a claimed name without a folder, which gc
-removes. The code folder is there whole, or not at all.
+removes. The code folder exists complete, or not at all.
 """
 
 from __future__ import annotations
@@ -33,22 +33,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
-from .from_source import CodeFolderBuilder
-from .naming import CodeFolderName, OnTaken, next_free
+
 from slurmic_store.errors import DestinationError, StoreError, failed_path, os_failure, quoted
-from slurmic_store.store.method import FillMethod, LinkMode, choose_method
-from slurmic_store.format.record import SnapshotRecord
-from .staging import StagingFolder, announce, open_staging_folder
-from slurmic_store.source.statcache import StatCache
-from slurmic_store.store.store import Store
-from slurmic_store.format.tree import Tree, TreeColumns, encode_columns, tree_digest
 from slurmic_store.format.manifest import decode_tree
-from slurmic_store.fs import files
 from slurmic_store.format.names import new_snapshot_id, staging_name
+from slurmic_store.format.record import SnapshotRecord
+from slurmic_store.format.tree import Tree, TreeColumns, encode_columns, tree_digest
+from slurmic_store.fs import files
+from slurmic_store.fs.files import remove_quietly
+from slurmic_store.source.statcache import StatCache
+from slurmic_store.store.method import FillMethod, LinkMode, choose_method
 from slurmic_store.store.pins import pin, pin_path
 from slurmic_store.store.records import record_path, write_record
-from slurmic_store.fs.files import remove_quietly
+from slurmic_store.store.store import Store
 
+from .from_source import CodeFolderBuilder
+from .naming import CodeFolderName, OnTaken, next_free
+from .staging import StagingFolder, announce, open_staging_folder
 
 REFRESH_AFTER = 14 * 24 * 3600.0
 """Age in seconds from which a blob is stored again when it is used: well below the 30 days and more

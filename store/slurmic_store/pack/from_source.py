@@ -12,21 +12,22 @@ import os
 import threading
 import time
 from collections.abc import Sequence
-from .publisher import BlobPublisher, WrittenFile
-from slurmic_store.store.method import FillMethod
-from .filler import FolderFiller
+
 from slurmic_store.format.digests import PERMISSIONS, digest_of
-from slurmic_store.source.selected import SelectedFiles
-from slurmic_store.source.statcache import Stamp, StatCache
-from slurmic_store.store.store import Store
-from slurmic_store.format.tree import TreeColumns
-from slurmic_store.source.reading import digest_still, read_whole, write_copy, write_data
-from slurmic_store.fs import files, syncing
-from slurmic_store.fs.progress import followed
-from slurmic_store.fs.pace import in_bundles, paced_map
 from slurmic_store.format.names import random_name
 from slurmic_store.format.seals import sealed_now
+from slurmic_store.format.tree import TreeColumns
+from slurmic_store.fs import files, syncing
+from slurmic_store.fs.pace import in_bundles, paced_map
+from slurmic_store.fs.progress import followed
+from slurmic_store.source.reading import digest_still, read_whole, write_copy, write_data
+from slurmic_store.source.selected import SelectedFiles
+from slurmic_store.source.statcache import Stamp, StatCache
+from slurmic_store.store.method import FillMethod
+from slurmic_store.store.store import Store
 
+from .filler import FolderFiller
+from .publisher import BlobPublisher, WrittenFile
 
 _FEW = 8
 """So many files are read, or published, in one go: more calls for each, and some may be large."""

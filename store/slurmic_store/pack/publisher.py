@@ -13,14 +13,14 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from slurmic_store.store.store import Store
+
 from slurmic_store.errors import StoreError, quoted
-from slurmic_store.store.method import copy_blob
+from slurmic_store.format.names import random_name
+from slurmic_store.format.seals import is_old
 from slurmic_store.fs import files, syncing
 from slurmic_store.fs.creating import give_name
-from slurmic_store.format.seals import is_old
-from slurmic_store.format.names import random_name
-
+from slurmic_store.store.method import copy_blob
+from slurmic_store.store.store import Store
 
 _ATTEMPTS = 8
 

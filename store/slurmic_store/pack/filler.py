@@ -21,21 +21,21 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from itertools import chain
 from typing import Literal
-from slurmic_store.fs.pace import BUNDLE, in_bundles, paced_map
-from slurmic_store.store.method import Cloning, FillMethod, copy_blob, mode_refused
-from slurmic_store.format.seals import SECOND, is_old, oldest_young, seals_of
-from slurmic_store.store.store import Store
-from slurmic_store.format.tree import TreeColumns, folders_of
-from slurmic_store.format.names import blob_names
-from slurmic_store.fs import files
-from slurmic_store.fs.progress import followed
-from slurmic_store.errors import quoted, reason_of
-from slurmic_store.fs.creating import write_new
 
+from slurmic_store.errors import quoted, reason_of
+from slurmic_store.format.names import blob_names
+from slurmic_store.format.seals import SECOND, is_old, oldest_young, seals_of
+from slurmic_store.format.tree import TreeColumns, folders_of
+from slurmic_store.fs import files
+from slurmic_store.fs.creating import write_new
+from slurmic_store.fs.pace import BUNDLE, in_bundles, paced_map
+from slurmic_store.fs.progress import followed
+from slurmic_store.store.method import Cloning, FillMethod, copy_blob, mode_refused
+from slurmic_store.store.store import Store
 
 Problem = Literal["missing", "damaged", "full", "old"]
-"""Why a blob cannot be used: it does not exist; it is not what was stored; its links are used up; it
-is so old that a purge might take it."""
+"""Why a blob cannot be used: it does not exist; it is not what was stored; its links are used up;
+it is so old that a purge might take it."""
 
 Problems = list[tuple[int, Problem]]
 """Indices of entries, and what is wrong with their blobs."""
