@@ -57,6 +57,23 @@ def test_files_that_a_page_names_exist(page: str) -> None:
     assert sorted(set(missing) - GENERATED) == []
 
 
+def test_the_map_of_the_code_names_every_room_and_no_file_that_is_not_there() -> None:
+    """architecture.md names files as a reader of one package does: `submit/function.py`."""
+    text = (ROOT / "docs/architecture.md").read_text()
+    named = {path for code in code_in(text) for path in re.findall(r"[\w./]+\.(?:py|md)\b", code)}
+    assert len(named) > 30
+    bases = ("", "slurmic/", "store/")
+    missing = [path for path in sorted(named) if not any(existing(b + path) for b in bases)]
+    # In the picture a column belongs to the room above it.
+    assert [path for path in missing if not existing(f"slurmic/job/{path}")] == []
+    rooms = {
+        f"`{package.name}/{room.parent.name}/`"
+        for package in (PACKAGE, ENGINE)
+        for room in package.glob("*/__init__.py")
+    }
+    assert sorted(room for room in rooms if room not in text) == []
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_modules_and_names_that_a_page_names_exist(page: str) -> None:
     text = (ROOT / page).read_text()
