@@ -21,7 +21,7 @@ from .group import Decorator, option
 from .values import COUNT, FOLDER
 
 GROUPS: dict[str, tuple[str, ...]] = {
-    "where and as what it runs": (
+    "where it runs": (
         "mode",
         "job_name",
         "partition",
