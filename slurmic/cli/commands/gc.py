@@ -118,7 +118,7 @@ def _find_finished(store: Store, before: float) -> _Finished:
             unfinished = unfinished_jobs()
         except QueueUnknownError as error:
             finished.problems.append(
-                "whether jobs have ended is not known, so no snapshot is dropped for its age alone: "
+                "no snapshot is dropped for its age alone, for whether jobs have ended is not known: "
                 f"{error}"
             )
             return finished
