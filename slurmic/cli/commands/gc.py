@@ -118,7 +118,7 @@ def _find_finished(store: Store, before: float) -> _Finished:
             unfinished = unfinished_jobs()
         except QueueUnknownError as error:
             finished.problems.append(
-                "no snapshot is dropped for its age alone, for whether jobs have ended is not known: "
+                "no snapshot is dropped for its age: whether its jobs have ended is not known: "
                 f"{error}"
             )
             return finished
