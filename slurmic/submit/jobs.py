@@ -15,7 +15,7 @@ from submitit.slurm.slurm import SlurmJob
 from slurmic.cluster.states import state_name, was_killed
 from slurmic.errors import SlurmicError
 from slurmic.job.calls import calls_path, load_call
-from slurmic_store import DamagedError, SnapshotRecord, Store, read_record
+from slurmic_store import DamagedError, SnapshotRecord, Store, read_record, read_record_beside
 
 from .conditions import why_impossible
 from .failures import JobDiedError, JobFailedError, Remains, ResultUnreadableError
@@ -67,9 +67,8 @@ class FrozenJob(submitit.Job[Any]):
         """
         if self.code is None:
             return None
-        beside = Path(self.code.code_folder + ".json")
         try:
-            record = SnapshotRecord.from_json(beside.read_bytes())
+            record = read_record_beside(self.code.code_folder)
             if record.id == self.code.snapshot:
                 return record
         except (OSError, DamagedError):
