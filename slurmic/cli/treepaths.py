@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Iterable
 
@@ -66,8 +65,10 @@ def missing_file(tree: CodeTree, path: bytes) -> SlurmicError:
 
 def _close(path: bytes, paths: Iterable[bytes]) -> str:
     """Paths that look alike, those with the same last part first; "" for none."""
+    import difflib
+
     names = {os.fsdecode(other): other for other in paths}
     name = os.path.basename(os.fsdecode(path))
     same = [other for other in names if os.path.basename(other) == name]
     close = same or difflib.get_close_matches(os.fsdecode(path), names, n=3)
-    return " or ".join(f"{quoted(other)}" for other in close[:3])
+    return " or ".join(quoted(other) for other in close[:3])

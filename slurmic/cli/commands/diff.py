@@ -6,8 +6,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from slurmic.cli.arguments.group import argument, command, option
 from slurmic.cli.arguments.options import json_option, null_option, store_option
@@ -21,8 +20,7 @@ if TYPE_CHECKING:
     from slurmic_store import TreeEntry
 
 
-@dataclass(frozen=True)
-class Asked:
+class Asked(NamedTuple):
     """What is compared, and how the differences are written."""
 
     a: str

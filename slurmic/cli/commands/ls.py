@@ -7,8 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from slurmic.cli.arguments.group import command, option
 from slurmic.cli.arguments.options import json_option, store_option
@@ -22,8 +21,7 @@ if TYPE_CHECKING:
     from slurmic_store import AnchorState, DamagedError, SnapshotRecord, Store
 
 
-@dataclass(frozen=True)
-class Asked:
+class Asked(NamedTuple):
     """Which snapshots are asked for, and how they are written."""
 
     path: str
@@ -36,8 +34,7 @@ class Asked:
     as_json: bool
 
 
-@dataclass(frozen=True)
-class Listed:
+class Listed(NamedTuple):
     """A snapshot in the list.
 
     Attributes:

@@ -43,12 +43,11 @@ def show(ref: str, as_json: bool, store: str) -> int:
 
 
 def _show_snapshot(found: FoundSnapshot, as_json: bool) -> None:
-    from slurmic.cluster.jobstates import job_states
     from slurmic_store import pinned_ids
 
     record = found.record
     pins = {} if found.store is None else pinned_ids(found.store)
-    states, note = job_states(record.jobs) if _went_to_slurm(record) else ([], "")
+    states, note = _job_states(record)
     state = folder_state(record)
     if as_json:
         values = record_as_json(record, state, pins) | {
@@ -143,17 +142,26 @@ def _ago(seconds: float) -> str:
     return "just now" if seconds >= 0 else "in the future: the clocks differ"
 
 
+def _job_states(record: SnapshotRecord) -> tuple[list[JobState], str]:
+    """What Slurm says of a snapshot's jobs, and why it does not say more."""
+    if not record.jobs or not _went_to_slurm(record):
+        return [], ""
+    from slurmic.cluster.jobstates import job_states  # it takes long to import
+
+    return job_states(record.jobs)
+
+
 def _went_to_slurm(record: SnapshotRecord) -> bool:
     # The jobs of other modes are processes, and their ids are theirs.
     return info_text(record.info, "mode") in ("", "slurm")
 
 
 def _jobs(record: SnapshotRecord, states: Sequence[JobState], note: str) -> list[Line]:
+    if not record.jobs:
+        return [("jobs", "none")]
     from slurmic.cluster import jobids
     from slurmic.cluster.jobstates import tasks_by_state
 
-    if not record.jobs:
-        return [("jobs", "none")]
     local = "" if _went_to_slurm(record) else f"  (mode {info_text(record.info, 'mode')})"
     lines = [("jobs", printable(jobids.in_short(record.jobs, _NAMED)) + local)]
     single = {state.job: state for state in states if "_" not in state.job}

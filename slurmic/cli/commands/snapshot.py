@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from slurmic import environment
 from slurmic.cli.arguments.group import command, option
@@ -21,8 +20,7 @@ from slurmic.config import DEFAULT_EXCLUDED, DEFAULT_SUFFIXES, MAX_FILES, MAX_MB
 from slurmic.text import counted, size
 
 
-@dataclass(frozen=True)
-class Asked:
+class Asked(NamedTuple):
     """What the command line says."""
 
     code_root: str

@@ -11,9 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import socket
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from slurmic_store.errors import os_failure
@@ -182,13 +180,13 @@ def _age(path: bytes, now: float) -> float:
 def _this_process() -> dict[str, str | int]:
     pid = os.getpid()
     start = _start(pid) or ""
-    return {"host": socket.gethostname(), "boot": _boot(), "pid": pid, "start": start}
+    return {"host": os.uname().nodename, "boot": _boot(), "pid": pid, "start": start}
 
 
 def _owner_state(process: dict[str, str | int]) -> OwnerState:
     """Whether the process that a note names still runs; "unknown" on another host."""
     # Another pid namespace of this host (a container) is another host: its pids are not ours.
-    if not process["boot"] or process["boot"] != _boot() or process["host"] != socket.gethostname():
+    if not process["boot"] or process["boot"] != _boot() or process["host"] != os.uname().nodename:
         return "unknown"
     start = _start(int(process["pid"]))
     if start is None or not process["start"]:
@@ -199,7 +197,8 @@ def _owner_state(process: dict[str, str | int]) -> OwnerState:
 def _boot() -> str:
     """What tells one boot of a host from the next, and one pid namespace from another."""
     with contextlib.suppress(OSError):
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            boot = file.read().strip()
         return f"{boot} {os.readlink('/proc/self/ns/pid')}"
     return ""
 
@@ -211,7 +210,8 @@ def _start(pid: int) -> str | None:
     cannot be found out.
     """
     try:
-        text = Path(f"/proc/{pid}/stat").read_bytes()
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            text = file.read()
     except (FileNotFoundError, ProcessLookupError):
         return ""
     except OSError:

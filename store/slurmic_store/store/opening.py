@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-from pathlib import Path
 
 from slurmic_store.errors import StoreFormatError, os_failure, printable, quoted
 from slurmic_store.format.names import FORMAT_FILE, STORE_FOLDERS, is_temporary, random_name
@@ -26,7 +25,8 @@ def read_format(folder: bytes) -> str:
         StoreError: it cannot be read.
     """
     try:
-        return Path(os.fsdecode(folder), "FORMAT").read_text("utf-8")
+        with open(os.path.join(folder, b"FORMAT"), encoding="utf-8") as file:
+            return file.read()
     except NotADirectoryError:
         raise StoreFormatError(
             f"{quoted(folder)} is not a folder",
