@@ -11,8 +11,8 @@ import tyro
 
 from slurmic.cluster import jobids
 from slurmic.config import SlurmConfig
+from slurmic.runs import past_job, run_again, travels_by_value
 from slurmic.snapshot.references import FoundSnapshot
-from slurmic.submit import run_again, travels_by_value, what_ran
 from slurmic_store import StoreError
 
 from .configfields import ConfigChanges
@@ -50,7 +50,7 @@ class Rerun:
         if found.folder is None:
             raise StoreError(f"no job ran from snapshot '{record.id}': it was only stored")
         job_id = self.job if found.kind == "job" else _only_job(found)
-        ran = what_ran(os.path.dirname(os.fsdecode(found.folder)), job_id)
+        ran = past_job(os.path.dirname(os.fsdecode(found.folder)), job_id)
         if self.code and travels_by_value(ran):
             warn(
                 "functions of the script itself were sent with the job, and run as they were then; "
