@@ -17,9 +17,12 @@ from collections import deque
 from pathlib import Path
 
 from slurmic_store import SnapshotRecord, Store, TreeEntry, plan_gc
-from slurmic_store.digests import SECOND, blob_name, digest_of, keys_in, seal_of
-from slurmic_store.manifest import blob_column, encode_tree, tree_digest
-from slurmic_store.records import new_snapshot_id, write_record
+from slurmic_store.format.digests import digest_of, keys_in
+from slurmic_store.format.manifest import blob_column
+from slurmic_store.format.names import blob_name, new_snapshot_id
+from slurmic_store.format.seals import SECOND, seal_of
+from slurmic_store.format.tree import encode_tree, tree_digest
+from slurmic_store.store.records import write_record
 
 from .harness import Candidate, Settings, alternate
 from .report import Report

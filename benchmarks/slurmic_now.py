@@ -13,7 +13,7 @@ from typing import ParamSpec, TypeVar
 
 from slurmic.config import SlurmConfig
 from slurmic.snapshot import PackedSnapshot, PackRequest, pack_code
-from slurmic_store import files as store_files
+from slurmic_store.fs import syncing
 
 from .harness import Candidate
 from .trees import SourceTree
@@ -114,10 +114,10 @@ def waiting_for_disk() -> Iterator[list[float]]:
 
         return call
 
-    fdatasync, fsync, sync_files = os.fdatasync, os.fsync, store_files.sync_files
+    fdatasync, fsync, sync_files = os.fdatasync, os.fsync, syncing.sync_files
     os.fdatasync, os.fsync = timed(fdatasync), timed(fsync)
-    store_files.sync_files = timed(sync_files)
+    syncing.sync_files = timed(sync_files)
     try:
         yield waited
     finally:
-        os.fdatasync, os.fsync, store_files.sync_files = fdatasync, fsync, sync_files
+        os.fdatasync, os.fsync, syncing.sync_files = fdatasync, fsync, sync_files

@@ -1,7 +1,5 @@
 """``python -m slurmic``."""
 
-import sys
+from slurmic.cli.main import program
 
-from slurmic.cli.main import main
-
-sys.exit(main())
+program()

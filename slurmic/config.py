@@ -41,29 +41,29 @@ class SlurmConfig:
     """How, and from which code, a function runs.
 
     Attributes:
-        mode: "run" calls the function in this process and gives its plain value; "debug" does so
-            with a debugger on exceptions; "local" runs it in a process of its own on this machine;
-            "slurm" submits it.
+        mode: "run" calls the function in this process and returns its plain value; "debug" does
+            the same with a debugger on exceptions; "local" runs it in a process of its own on this
+            machine; "slurm" submits it.
         job_name: name of the Slurm job.
-        partition: Slurm partition; "" for the cluster's default.
+        partition: Slurm partition; the cluster's default if empty.
         output_parent_path: folder above the output folder.
-        output_folder: the output folder: logs, results and code. Made to end in "slurm" in mode
-            "slurm", in "slurm_<mode>" in the others; a name that does not end in "slurm" gets that
-            as a subfolder. The result is `output_path`.
-        node_list: nodes to run on, as in ``sbatch --nodelist``; "" for any.
+        output_folder: the output folder, for logs, results and code. Made to end in "slurm" in
+            mode "slurm", in "slurm_<mode>" in the others; a name that does not end in "slurm" gets
+            that as a subfolder. The whole path is `output_path`.
+        node_list: nodes to run on, as in ``sbatch --nodelist``; any if empty.
         node_list_exclude: nodes not to run on, as in ``sbatch --exclude``.
         num_of_node: number of nodes.
         tasks_per_node: tasks on each node.
         gpus_per_task: GPUs for each task; they are requested for the node.
         cpus_per_task: CPUs for each task.
         gpus_per_node: GPUs on each node; if given, `gpus_per_task` is ignored.
-        mem: memory per node as in ``sbatch --mem`` ("8GB"); "" for the partition's default.
-        timeout_min: time limit in minutes; by default none is asked for, and the partition's own
+        mem: memory per node as in ``sbatch --mem`` ("8GB"); the partition's default if empty.
+        timeout_min: time limit in minutes; by default none is requested, and the partition's own
             limit applies.
         stderr_to_stdout: write both streams into one log.
         array_parallelism: how many tasks of an array run at once, at most; 0 for no limit of ours.
             (One in extra_submit_kwargs, "slurm_array_parallelism", still counts where this is 0.)
-        setup: shell commands that run before the job's Python (environment variables, modules).
+        setup: shell commands that run before the job's own (environment variables, modules).
         pack_code: run from a frozen copy of the source tree (modes "slurm" and "local").
         use_packed_code: accepted for scripts written for 0.2.1, where it had no effect either.
         code_root: the source tree to pack.
@@ -83,7 +83,7 @@ class SlurmConfig:
         extra_params_kwargs: further sbatch options, by name.
         extra_submit_kwargs: further arguments of submitit's ``update_parameters``.
         extra_task_kwargs: further environment variables for the distributed task.
-        store_path: where the store is; "" to decide by SLURMIC_STORE, then by the output path.
+        store_path: where the store is; if empty, SLURMIC_STORE says so, else the output path.
         link_mode: how files get into code folders: "auto" takes hard links, else reflinks, else
             copies; each of the others fails where it is impossible.
         code_scope: which jobs share a code folder: "submission" gives each submission its own,
@@ -91,24 +91,23 @@ class SlurmConfig:
             output path if it still holds exactly the same files; "task" gives each job and each
             array task its own, built when it starts.
         code_stage: where jobs read their code from: "shared", the output path; or "node", a copy
-            on the node's own disk, below TMPDIR, that goes away when the job ends.
+            on the node's own disk, below TMPDIR, that is deleted when the job ends.
         on_live_import: what a job does when a module comes from the live tree: "warn" in its log,
             fail with an "error", or "ignore" it.
-        warn_code_files: number of files above which a snapshot is warned of; 0 for never.
-        warn_code_mb: the same for its size, in megabytes (10^6 bytes).
-        warn_added_files: number of files that code_file_suffixes adds back although git ignores
-            them, in all, above which that is warned of; 0 for never. Files in git's index do not
-            count, nor do virtual environments, which are warned of whatever their size.
-        warn_added_mb: the same for their size, in megabytes.
-        max_code_files: number of files above which nothing is packed, and the submission fails;
-            0 for no limit.
-        max_code_mb: the same for the size, in megabytes.
+        warn_code_files: warn if a snapshot has more files than this; 0 for never.
+        warn_code_mb: warn if a snapshot has more megabytes (10^6 bytes) than this; 0 for never.
+        warn_added_files: warn if code_file_suffixes adds back more files than this that git
+            ignores; 0 for never. Files in git's index do not count, nor do virtual environments,
+            which are warned of whatever their size.
+        warn_added_mb: the same for their size in megabytes.
+        max_code_files: refuse to pack more files than this; 0 for no limit.
+        max_code_mb: refuse to pack more megabytes than this; 0 for no limit.
         require_clean: with `pack_code`: refuse a source tree that differs from its git commit
             (changed files, and packed ones that git does not track), or of which that is not
             known.
 
     Raises:
-        ConfigError: a value is none of those that it can have, or two contradict each other.
+        ConfigError: a value is not allowed, or two contradict each other.
     """
 
     mode: Mode = "run"

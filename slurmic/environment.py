@@ -14,10 +14,7 @@ hand the whole environment on: the selection to git, a local command to its proc
 
 from __future__ import annotations
 
-import getpass
 import os
-import platform
-import socket
 import sys
 from typing import Any
 
@@ -72,6 +69,8 @@ def home_folder() -> str:
 
 def user_name() -> str:
     """The user's name, or their number where it has none (in containers)."""
+    import getpass
+
     try:
         return getpass.getuser()
     except (KeyError, OSError):
@@ -80,12 +79,12 @@ def user_name() -> str:
 
 def host_name() -> str:
     """This host's name."""
-    return socket.gethostname()
+    return os.uname().nodename
 
 
 def python_version() -> str:
     """The interpreter's version, as in "3.12.1"."""
-    return platform.python_version()
+    return sys.version.partition(" ")[0]
 
 
 def about_process() -> dict[str, Any]:

@@ -13,7 +13,8 @@ def counted(count: int, noun: str) -> str:
     """A count with its noun: "1 file", "1,234 files", "2 directories"."""
     if count == 1:
         return f"1 {noun}"
-    plural = noun[:-1] + "ies" if noun.endswith("y") else noun + "s"
+    is_consonant_y = noun.endswith("y") and noun[-2:-1] not in "aeiou"
+    plural = noun[:-1] + "ies" if is_consonant_y else noun + "s"
     return f"{count:,} {plural}"
 
 

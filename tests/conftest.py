@@ -1,11 +1,12 @@
-"""Fixtures for all tests: nothing of the user's own settings reaches them."""
+"""For all tests: the user's own settings do not reach them; a run says what it left out."""
 
 from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -78,3 +79,50 @@ def git_commit() -> Callable[[Path], str]:
         return git("rev-parse", "HEAD").strip()
 
     return commit
+
+
+PARTS = {
+    "slurm": "on a Slurm cluster",
+    "gluster": "on GlusterFS",
+    "realfs": "on other mounted filesystems",
+}
+"""Markers of tests that `make test` leaves out; the first one that a test has counts."""
+
+LEFT_OUT = pytest.StashKey[dict[str, int]]()
+
+
+def pytest_deselected(items: Sequence[pytest.Item]) -> None:
+    """Count them by their markers."""
+    for item in items:
+        counts = item.config.stash.setdefault(LEFT_OUT, {})
+        marker = next((name for name in PARTS if item.get_closest_marker(name)), "")
+        counts[marker] = counts.get(marker, 0) + 1
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Let the process know that shows the summary, if this is one of xdist's workers."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["left_out"] = session.config.stash.get(LEFT_OUT, {})
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Each worker has left out the same."""
+    found = getattr(node, "workeroutput", {}).get("left_out")
+    if found is not None:
+        node.config.stash[LEFT_OUT] = found
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Say what was left out by its marker, and how to run it."""
+    counts = config.stash.get(LEFT_OUT, {})
+    parts = [f"{counts[name]} {text}" for name, text in PARTS.items() if name in counts]
+    if parts and "not " in config.option.markexpr and not config.option.keyword:
+        terminalreporter.write_line(
+            f"left out: tests that need a prepared machine ({', '.join(parts)})\n"
+            "  'make test-all' runs them, too: as root, with the Debian packages that "
+            "'.ci/install-packages' installs"
+        )

@@ -15,10 +15,9 @@ from typing import Literal
 from slurmic import environment
 from slurmic.cluster.client import ask
 from slurmic.snapshot import StoreLocation, locate_store
+from slurmic.text import counted, size
 from slurmic.version import installed_version
 from slurmic_store import REFRESH_AFTER, Store, StoreError, Trials, printable, quoted, try_folders
-
-from .console import number, size
 
 CheckState = Literal["ok", "warning", "problem"]
 
@@ -214,7 +213,7 @@ def _space(what: str, folder: str) -> Iterator[Check]:
     free = os.statvfs(folder)
     space = f"{what}: {size(free.f_bavail * free.f_frsize)} free"
     if free.f_files:
-        space += f", {number(free.f_favail, 'inode')} free"
+        space += f", {counted(free.f_favail, 'inode')} free"
     low = free.f_bavail < _LOW * free.f_blocks or free.f_favail < _LOW * free.f_files
     if free.f_bavail == 0 or (free.f_files and free.f_favail == 0):
         yield Check("space", "problem", space, "delete what you need no more: see 'slurmic du'")
@@ -274,7 +273,7 @@ def _old_blobs(store: Store) -> str:
                 break
         if looked == _LOOKED_AT:
             break
-    return f"; {old:,} of {number(looked, 'blob')} looked at are older" if looked else ""
+    return f"; {old:,} of {counted(looked, 'blob')} looked at are older" if looked else ""
 
 
 def _programs() -> Iterator[Check]:

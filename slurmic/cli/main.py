@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -14,9 +15,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: the command line without the program's name; the process's own if None.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    from .console import say
+    # A start makes many objects that stay; looking for cycles among them takes a tenth of it.
+    gc.set_threshold(100_000, 50, 100)
     from .exits import DONE, FAILED, INTERRUPTED
-    from .streams import OutputError, ReaderGoneError, discard_output, guarded_streams
+    from .output.console import say
+    from .output.streams import OutputError, ReaderGoneError, discard_output, guarded_streams
 
     with guarded_streams():
         try:
@@ -38,6 +41,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return INTERRUPTED
 
 
+def program() -> None:
+    """The installed program: run a command, and end this process.
+
+    It ends without taking the interpreter apart, which would take as long as a fifth of a command:
+    main has flushed what was written, and files and processes are closed by those who opened them.
+    Where other threads still run, they are waited for as usual.
+    """
+    code = main()
+    threading = sys.modules.get("threading")
+    if threading is None or threading.active_count() == 1:
+        os._exit(code)
+    sys.exit(code)
+
+
 def _reported(arguments: list[str]) -> int:
     """Run a command, and say what fails; not what is wrong with standard output."""
     try:
@@ -46,9 +63,9 @@ def _reported(arguments: list[str]) -> int:
         from slurmic.errors import SlurmicError
         from slurmic_store import StoreError
 
-        from .console import say
         from .exits import FAILED, USAGE, UsageError
-        from .streams import OutputError
+        from .output.console import say
+        from .output.streams import OutputError
 
         if isinstance(error, FileNotFoundError) and not _has_current_folder():
             say("slurmic: error: the current folder was deleted\n  change to another one")
@@ -68,56 +85,30 @@ def _has_current_folder() -> bool:
 
 
 def _run(arguments: list[str]) -> int:
+    """Run a command; what needs no parser is answered without one."""
     from .exits import DONE, USAGE
+    from .table import COMMANDS, COMPLETE, overview, unknown_command
 
+    if COMPLETE in os.environ:
+        from .arguments.shells import complete
+
+        return complete(os.environ[COMPLETE])
     if arguments in (["--version"], ["-V"]):
-        # Before the heavy imports.
         from slurmic.version import installed_version
 
         print(f"slurmic {installed_version()}")
         return DONE
-    from .commands import COMMANDS, overview, unknown_command
-    from .console import say
-
     if arguments and arguments[0] in ("-h", "--help"):
         print(overview(), end="")
         return DONE
     if not arguments:
         print(overview(), end="", file=sys.stderr)
         return USAGE
-    if arguments[0] == "complete-names" and len(arguments) == 2:
-        from .names import complete_names
-
-        return complete_names(arguments[1])
     if arguments[0] not in COMMANDS:
-        say(f"slurmic: error: {unknown_command(arguments[0])}")
-        return USAGE
-    import tyro
-
+        raise unknown_command(arguments[0])
     from slurmic.progress import shown_progress
 
-    from .parsing import spare_typeguard
+    from .arguments.group import run
 
-    chosen, rest, words = COMMANDS[arguments[0]], arguments[1:], None
-    if chosen.takes_words and "--" in rest:
-        # Not by tyro: the words are somebody else's options, and may have a "--" of their own.
-        place = rest.index("--")
-        rest, words = rest[:place], tuple(rest[place + 1 :])
-    spare_typeguard()
-    kind = chosen.load()
-    if not {"-h", "--help"}.isdisjoint(rest):
-        from .fieldhelp import tidy_help
-
-        tidy_help(kind)
-    # One command's parser is built, not all of them: most of the time goes into that.
-    command = tyro.cli(
-        kind,
-        prog=f"slurmic {chosen.name}",
-        args=rest,
-        config=(tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes),
-    )
-    if words is not None:
-        command.words = words
     with shown_progress():
-        exit_code: int = command.run()
-    return exit_code
+        return run(arguments)

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated
-
-import tyro
 
 from slurmic.snapshot.references import FoundSnapshot, is_path, resolve_reference
 from slurmic_store import Store, StoreError
 
-from .console import say
+from .output.console import say
 from .stores import open_store
-
-Reference = Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="REF")]
-"""The type of a command's argument that names a snapshot."""
 
 
 def find_snapshot(reference: str, store: str = "") -> FoundSnapshot:

@@ -8,7 +8,7 @@ from slurmic import environment
 from slurmic.snapshot import locate_store
 from slurmic_store import Store, StoreError
 
-from .console import say
+from .output.console import say
 
 
 def open_store(path: str, *, near: str = "") -> Store:

@@ -19,7 +19,7 @@ from slurmic_store import (
     snapshot_ids,
 )
 
-from .console import say
+from .output.console import say
 from .references import find_snapshot
 from .stores import open_store
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import time
 from collections.abc import Sequence
@@ -88,6 +87,8 @@ def _close(reference: str, records: Sequence[SnapshotRecord]) -> list[SnapshotRe
         numbers = {job.partition("_")[0] for job in record.jobs}
         for name in (record.id, record.id[RANDOM_PART:], record.tree[:8], *record.jobs, *numbers):
             names[name] = record
+    import difflib  # for a reference that names nothing
+
     close = difflib.get_close_matches(reference, names, n=5, cutoff=0.6)
     return list({names[name].id: names[name] for name in close}.values())
 

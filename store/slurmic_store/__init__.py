@@ -18,11 +18,14 @@ from .lazy import lazy_names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .archive import ArchiveLimits, import_archive, write_archive
-    from .buildfolder import BuiltFolder, build_folder
-    from .claim import CodeFolderName
-    from .content import TreeContent, read_tree
-    from .digests import digest_of
+    from .check.findings import Finding, FindingKind, VerifyReport
+    from .check.repairfolder import repair_code_folder
+    from .check.repairstore import Repaired, RepairReport, repair_store
+    from .check.verifyfolder import verify_code_folder
+    from .check.verifystore import verify_store
+    from .collect.plan import GRACE, plan_gc
+    from .collect.sweep import GcPlan, GcStats
+    from .collect.usage import FolderUsage, StoreSharing, StoreUsage, measure_sharing, measure_usage
     from .errors import (
         DamagedError,
         DestinationError,
@@ -36,42 +39,38 @@ if TYPE_CHECKING:
         printable,
         quoted,
     )
-    from .findings import Finding, FindingKind, VerifyReport
-    from .gc import GRACE, GcPlan, GcStats, plan_gc
-    from .liveness import is_superseded
-    from .manifest import Tree, TreeEntry, decode_tree
-    from .pace import THREADS, Pace, threaded_map
-    from .placing import LinkMode
-    from .progress import Listener, followed, reporting
-    from .records import (
-        AnchorState,
-        SnapshotRecord,
-        anchor_state,
-        attach_jobs,
-        pin,
-        pinned_ids,
-        read_record,
-        read_records,
-        scan_records,
-        snapshot_ids,
-        unpin,
-    )
-    from .repair import Repaired, RepairReport, repair_store
-    from .repairfolder import repair_code_folder
-    from .sharing import FolderUsage, StoreSharing, measure_sharing
-    from .snapshot import (
+    from .format.digests import digest_of
+    from .format.manifest import decode_tree
+    from .format.record import SnapshotRecord
+    from .format.tree import Tree, TreeEntry
+    from .fs.pace import THREADS, Pace, threaded_map
+    from .fs.progress import Listener, followed, reporting
+    from .pack.from_store import BuiltFolder, build_folder
+    from .pack.naming import CodeFolderName
+    from .pack.snapshot import (
         REFRESH_AFTER,
         Snapshot,
         SnapshotStats,
         take_snapshot,
         withdraw_snapshot,
     )
-    from .sourcetree import read_source_tree
-    from .store import Store
-    from .trials import Trials, try_folders
-    from .usage import StoreUsage, measure_usage
-    from .verify import verify_store
-    from .verifyfolder import verify_code_folder
+    from .read.archive import ArchiveLimits, import_archive, write_archive
+    from .read.content import TreeContent, read_tree
+    from .source.selected import read_source_tree
+    from .store.liveness import is_superseded
+    from .store.method import LinkMode
+    from .store.pins import pin, pinned_ids, unpin
+    from .store.records import (
+        AnchorState,
+        anchor_state,
+        attach_jobs,
+        read_record,
+        read_records,
+        scan_records,
+        snapshot_ids,
+    )
+    from .store.store import Store
+    from .store.trials import Trials, try_folders
 
 __all__ = [
     "GRACE",
@@ -148,35 +147,38 @@ __all__ = [
 __getattr__ = lazy_names(
     __name__,
     {
-        ".archive": "ArchiveLimits import_archive write_archive",
-        ".buildfolder": "BuiltFolder build_folder",
-        ".claim": "CodeFolderName",
-        ".content": "TreeContent read_tree",
-        ".digests": "digest_of",
+        ".pack.from_store": "BuiltFolder build_folder",
+        ".pack.naming": "CodeFolderName",
+        ".pack.snapshot": "REFRESH_AFTER Snapshot SnapshotStats take_snapshot withdraw_snapshot",
+        ".check.findings": "Finding FindingKind VerifyReport",
+        ".check.repairfolder": "repair_code_folder",
+        ".check.repairstore": "RepairReport Repaired repair_store",
+        ".check.verifyfolder": "verify_code_folder",
+        ".check.verifystore": "verify_store",
+        ".collect.plan": "GRACE plan_gc",
+        ".collect.sweep": "GcPlan GcStats",
+        ".collect.usage": "FolderUsage StoreSharing StoreUsage measure_sharing measure_usage",
         ".errors": (
             "DamagedError DestinationError LinkModeError SourceChangedError SourceError "
             "StoreError StoreFormatError StoreOwnerError UnknownSnapshotError printable quoted"
         ),
-        ".findings": "Finding FindingKind VerifyReport",
-        ".gc": "GRACE GcPlan GcStats plan_gc",
-        ".liveness": "is_superseded",
-        ".manifest": "Tree TreeEntry decode_tree",
-        ".pace": "THREADS Pace threaded_map",
-        ".placing": "LinkMode",
-        ".progress": "Listener followed reporting",
-        ".records": (
-            "AnchorState SnapshotRecord anchor_state attach_jobs pin pinned_ids read_record "
-            "read_records scan_records snapshot_ids unpin"
+        ".format.digests": "digest_of",
+        ".format.manifest": "decode_tree",
+        ".format.record": "SnapshotRecord",
+        ".format.tree": "Tree TreeEntry",
+        ".fs.pace": "Pace THREADS threaded_map",
+        ".fs.progress": "Listener followed reporting",
+        ".read.archive": "ArchiveLimits import_archive write_archive",
+        ".read.content": "TreeContent read_tree",
+        ".source.selected": "read_source_tree",
+        ".store.liveness": "is_superseded",
+        ".store.method": "LinkMode",
+        ".store.pins": "pin pinned_ids unpin",
+        ".store.records": (
+            "AnchorState anchor_state attach_jobs read_record read_records scan_records "
+            "snapshot_ids"
         ),
-        ".repair": "Repaired RepairReport repair_store",
-        ".repairfolder": "repair_code_folder",
-        ".sharing": "StoreSharing FolderUsage measure_sharing",
-        ".snapshot": "REFRESH_AFTER Snapshot SnapshotStats take_snapshot withdraw_snapshot",
-        ".sourcetree": "read_source_tree",
-        ".store": "Store",
-        ".trials": "Trials try_folders",
-        ".usage": "StoreUsage measure_usage",
-        ".verify": "verify_store",
-        ".verifyfolder": "verify_code_folder",
+        ".store.store": "Store",
+        ".store.trials": "Trials try_folders",
     },
 )

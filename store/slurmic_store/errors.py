@@ -4,7 +4,7 @@
     ├── StoreFormatError       the folder is not a store, or its format is newer than this version
     ├── StoreOwnerError        the store belongs to another user
     ├── SourceError            a selected file cannot be read, or is not what was selected
-    │   └── SourceChangedError a selected file would not hold still while it was read
+    │   └── SourceChangedError a selected file changed every time that it was read
     ├── DestinationError       the output folder cannot hold a code folder
     ├── LinkModeError          the link mode that was asked for is impossible here
     ├── DamagedError           a manifest or a record in the store does not read back, or blobs
@@ -84,7 +84,9 @@ class UnknownSnapshotError(StoreError):
 def printable(path: bytes | str) -> str:
     """A path for a terminal: what cannot be printed becomes an escape sequence."""
     text = os.fsdecode(path)
-    return text if text.isprintable() else ascii(text)[1:-1]
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 def quoted(path: bytes | str) -> str:
@@ -98,7 +100,7 @@ _HINTS = {
     errno.EDQUOT: "a quota (bytes or inodes) is used up: free some files, or put the store and "
     "the outputs elsewhere",
     errno.EIO: "the filesystem answered with an input/output error: nothing was submitted; try "
-    "again, and tell its administrator if it stays",
+    "again, and tell its administrator if it happens again",
     errno.EROFS: "the filesystem is mounted read-only here",
     errno.EACCES: "check the permissions of the folder and of those above it",
     errno.EPERM: "check the owner of the folder and of those above it",
@@ -106,8 +108,13 @@ _HINTS = {
 
 
 def failed_path(error: OSError, otherwise: bytes) -> bytes | str:
-    """The path that an OSError names; of a call on an open file it names none, or a number."""
+    """The path that an OSError names; a call on an open file names none, or a number."""
     return error.filename if isinstance(error.filename, bytes | str) else otherwise
+
+
+def reason_of(error: OSError) -> str:
+    """Why a call failed, for a message: lower case, as in "no space left on device"."""
+    return (error.strerror or str(error)).lower()
 
 
 def os_failure(what: str, path: bytes | str, error: OSError) -> StoreError:
@@ -118,9 +125,8 @@ def os_failure(what: str, path: bytes | str, error: OSError) -> StoreError:
         path: the path it failed on.
         error: the OSError; raise the result `from` it.
     """
-    reason = error.strerror or str(error)
     return StoreError(
-        f"cannot {what} {quoted(path)}: {reason[:1].lower()}{reason[1:]}",
+        f"cannot {what} {quoted(path)}: {reason_of(error)}",
         path=path,
         hint=_HINTS.get(error.errno or 0, ""),
     )

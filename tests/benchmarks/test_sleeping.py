@@ -11,7 +11,10 @@ import pytest
 
 from benchmarks.sleeping import sleeping_filesystem, why_impossible
 
-pytestmark = pytest.mark.skipif(bool(why_impossible()), reason=why_impossible() or "possible")
+pytestmark = [
+    pytest.mark.realfs,
+    pytest.mark.skipif(bool(why_impossible()), reason=why_impossible() or "possible"),
+]
 
 
 @pytest.fixture

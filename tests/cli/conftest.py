@@ -19,7 +19,7 @@ import pytest
 
 from slurmic.cli.main import main
 from slurmic_store import SnapshotRecord, Store
-from slurmic_store.records import write_record
+from slurmic_store.store.records import write_record
 
 Run = Callable[..., "CompletedProcess[bytes]"]
 

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from slurmic.cli.console import number, one_line, safe, size
-from slurmic.cli.durations import duration
+from slurmic.cli.arguments.values import duration
+from slurmic.cli.output.console import printable_lines
 from slurmic.errors import ConfigError
+from slurmic.text import counted, printable, size
 
 HOSTILE = b"new\nline\xff \x1b[31m.py"
 
@@ -235,9 +236,9 @@ def test_text_for_people() -> None:
         "2.5 MB",
         "9.0 TB",
     ]
-    assert number(1, "file") == "1 file" and number(1234, "file") == "1,234 files"
-    assert one_line(HOSTILE) == "new\\nline\\udcff \\x1b[31m.py"
-    assert safe("a\nb\x07é") == "a\nb\\x07é"
+    assert counted(1, "file") == "1 file" and counted(1234, "file") == "1,234 files"
+    assert printable(HOSTILE) == "new\\nline\\udcff \\x1b[31m.py"
+    assert printable_lines("a\nb\x07é") == "a\nb\\x07é"
     assert [duration(t) for t in ("90", "30m", "1h", "2d", "1.5h", "0")] == [
         90,
         1800,

@@ -9,16 +9,14 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-import typeguard
 
 import slurmic
 import slurmic.selection
 import slurmic.snapshot
 import slurmic_store
-from slurmic.cli.parsing import spare_typeguard
 
-HEAVY = ("concurrent.futures", "importlib.metadata", "pathspec", "rich", "submitit", "tyro")
-HEAVY += ("typeguard", "xxhash", "zstandard")
+HEAVY = ("click", "concurrent.futures", "importlib.metadata", "pathspec", "rich", "submitit")
+HEAVY += ("tyro", "typeguard", "xxhash", "zstandard")
 
 
 def imported_by(program: str, folder: Path) -> set[str]:
@@ -51,10 +49,10 @@ def test_the_version_needs_nothing_else(tmp_path: Path) -> None:
 def test_a_command_imports_what_it_needs(tmp_path: Path) -> None:
     """Neither submitit nor what compresses manifests, hashes files and checks types."""
     (tmp_path / "a.py").touch()
-    assert imported_by(command("files", "."), tmp_path) <= {"tyro", "pathspec"}
+    assert imported_by(command("files", "."), tmp_path) <= {"click", "pathspec"}
     slurmic_store.Store.open(tmp_path / "store")
     for arguments in (["gc", "-n", "--store", "store"], ["verify", "--store", "store"]):
-        assert imported_by(command(*arguments), tmp_path) <= {"tyro", "xxhash"}
+        assert imported_by(command(*arguments), tmp_path) <= {"click", "xxhash"}
 
 
 @pytest.mark.parametrize("package", [slurmic, slurmic_store, slurmic.selection, slurmic.snapshot])
@@ -74,21 +72,3 @@ def test_a_function_called_like_its_module_is_found(tmp_path: Path) -> None:
     for first in ("Explanation", "explain"):
         program = f"from slurmic.selection import {first}, explain; assert callable(explain)"
         imported_by(program, tmp_path)
-
-
-def test_defaults_are_checked_as_tyro_does() -> None:
-    """What is answered instead of typeguard is what it would have said; once is enough."""
-    from tyro import _resolver
-
-    spare_typeguard()
-    once = _resolver.is_instance
-    spare_typeguard()
-    assert _resolver.is_instance is once
-    for kind in (list[str], list[int], tuple[str, ...], list[list[str]], dict[str, int]):
-        for value in ([], ["a"], [1], ("a",), [["a"]], {"a": 1}, "a", None):
-            try:
-                typeguard.check_type(value, kind)
-                expected = True
-            except typeguard.TypeCheckError:
-                expected = False
-            assert once(kind, value) is expected

@@ -162,6 +162,18 @@ class Project:
         with zipfile.ZipFile(wheel) as archive:
             archive.extractall(site_packages(self.environment))
 
+    def outside(self, code: str, pythonpath: str = "") -> str:
+        """What a process of the environment prints that no job has started."""
+        variables = {"PYTHONPATH": pythonpath} if pythonpath else {}
+        return subprocess.run(
+            [str(self.python), "-c", code],
+            env=clean_environment(**variables),
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        ).stdout
+
     def submit(
         self,
         *script: str,

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from projects import Project, make_environment, site_packages
 
+import slurmic.job
+
 TRAIN = """
 import os, subprocess, sys, submitting
 import demo
@@ -95,21 +97,41 @@ def test_live_imports_of_a_child_are_reported(project: Project, policy: str) -> 
         assert f'unpacked: "{root}/unpacked.py"' in errors
 
 
-def test_the_sitecustomize_that_was_there_still_runs(project: Project) -> None:
-    """Clusters and virtual environments have one of their own."""
-    code = "import sitecustomize, sys; print(sitecustomize.MARK, 'child_start' in str(sys.path))"
+SITE = "import sitecustomize as s, sys; print(getattr(s, 'MARK', s.__file__), {start} in sys.path)"
+"""Which sitecustomize ran, and whether the folder of ours is out of the way."""
+
+OURS = str(Path(slurmic.job.__file__).with_name("child_start"))
+
+
+@pytest.mark.parametrize("by", ["environment", "PYTHONPATH"])
+def test_the_sitecustomize_that_was_there_still_runs(
+    project: Project, tmp_path: Path, by: str
+) -> None:
+    """Clusters and virtual environments have one of their own; so has Debian's Python."""
+    code = SITE.format(start=repr(OURS))
     editable_project(project, f"return python('-c', {code!r})")
-    (site_packages(project.environment) / "sitecustomize.py").write_text("MARK = 'the site'\n")
-    assert project.submit("train.py").run().result() == (0, "the site False\n", "")
+    folder = tmp_path / "site" if by == "PYTHONPATH" else site_packages(project.environment)
+    folder.mkdir(exist_ok=True)
+    (folder / "sitecustomize.py").write_text("MARK = 'the site'\n")
+    pythonpath = str(folder) if by == "PYTHONPATH" else ""
+    outside = project.outside(code, pythonpath)
+    assert outside.endswith(" False\n") and (not pythonpath or "the site" in outside)
+    submission = project.submit("train.py", pythonpath=pythonpath)
+    assert submission.run().result() == (0, outside, "")
 
 
-def test_one_that_was_packed_runs_in_a_child(project: Project) -> None:
-    code = "import sitecustomize; print(sitecustomize.MARK)"
+@pytest.mark.parametrize("by", ["editable install", "PYTHONPATH"])
+def test_one_that_was_packed_runs_in_a_child(project: Project, by: str) -> None:
+    """Where it would have run outside: one of Python's own goes before an editable install."""
+    code = SITE.format(start=repr(OURS))
     editable_project(project, f"return python('-c', {code!r})")
     project.write({"src/sitecustomize.py": "MARK = 'frozen'"})
-    submission = project.submit("train.py")
+    pythonpath = str(project.root / "src") if by == "PYTHONPATH" else ""
+    outside = project.outside(code, pythonpath)
+    assert outside.endswith(" False\n") and (not pythonpath or "frozen" in outside)
+    submission = project.submit("train.py", pythonpath=pythonpath)
     project.write({"src/sitecustomize.py": "MARK = 'live'"})
-    assert submission.run().result() == (0, "frozen\n", "")
+    assert submission.run().result() == (0, outside, "")
 
 
 def test_grandchildren_and_spawned_workers(project: Project) -> None:
@@ -164,9 +186,7 @@ def test_the_file_is_readable_for_the_oldest_python() -> None:
     """Python 2 on a cluster reads PYTHONPATH, too, and would complain about every start."""
     import ast
 
-    import slurmic.job
-
-    source = Path(slurmic.job.__file__).with_name("child_start") / "sitecustomize.py"
+    source = Path(OURS, "sitecustomize.py")
     tree = ast.parse(source.read_text())
     for node in ast.walk(tree):
         assert not isinstance(node, (ast.JoinedStr, ast.AnnAssign, ast.NamedExpr))

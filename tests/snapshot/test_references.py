@@ -17,7 +17,7 @@ from slurmic_store import (
     read_record,
     take_snapshot,
 )
-from slurmic_store.records import write_record
+from slurmic_store.store.records import write_record
 
 TREE = "0123456789abcdef0123456789abcdef"
 

@@ -11,7 +11,8 @@ import hypothesis
 import pytest
 from storechecks import DEEP, Project
 
-from slurmic_store import Store, statcache
+from slurmic_store import Store
+from slurmic_store.source import statcache
 
 # So that their failing asserts show their values, as a test's do.
 pytest.register_assert_rewrite("damaged_worlds", "interruption_scenes")

@@ -14,7 +14,7 @@ from pathlib import Path
 import xxhash
 
 from slurmic_store import Snapshot, Store, decode_tree, plan_gc, read_records, take_snapshot
-from slurmic_store.placing import LinkMode
+from slurmic_store.store.method import LinkMode
 
 DEEP = bool(os.environ.get("SLURMIC_DEEP")) or os.environ.get("HYPOTHESIS_PROFILE") == "ci"
 """Whether to try everything (in CI) or a sample (by default)."""

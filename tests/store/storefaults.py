@@ -18,7 +18,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from slurmic_store import StoreError, files
+from slurmic_store import StoreError
+from slurmic_store.fs import syncing
 
 CHANGING = (
     "open", "write", "link", "rename", "unlink", "mkdir", "rmdir", "symlink", "utime", "fchmod",
@@ -40,7 +41,7 @@ def _nothing(name: str, args: tuple[Any, ...], options: dict[str, Any]) -> None:
 def watched(before: Hook = _nothing, after: Hook = _nothing) -> Iterator[None]:
     """Call hooks before and after each file-changing call of this process."""
     originals = {name: getattr(os, name) for name in CHANGING}
-    ioctl, libc = fcntl.ioctl, files._libc
+    ioctl, libc = fcntl.ioctl, syncing._libc
 
     def wrap(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any, **options: Any) -> Any:
@@ -63,14 +64,14 @@ def watched(before: Hook = _nothing, after: Hook = _nothing) -> Iterator[None]:
     for name, function in originals.items():
         setattr(os, name, wrap(name, function))
     fcntl.ioctl = wrap("ioctl", ioctl)  # type: ignore[assignment]
-    files._libc = lambda: watching  # type: ignore[assignment,return-value]
+    syncing._libc = lambda: watching  # type: ignore[assignment,return-value]
     try:
         yield
     finally:
         for name, function in originals.items():
             setattr(os, name, function)
         fcntl.ioctl = ioctl
-        files._libc = libc
+        syncing._libc = libc
 
 
 def _absolute(name: str, args: tuple[Any, ...], options: dict[str, Any]) -> tuple[Any, ...]:

@@ -21,8 +21,8 @@ from storechecks import (
 from storefaults import in_child, watched
 
 from slurmic_store import Store, plan_gc, read_records, take_snapshot, withdraw_snapshot
-from slurmic_store import liveness as liveness_module
-from slurmic_store.records import record_path, write_record
+from slurmic_store.store import liveness as liveness_module
+from slurmic_store.store.records import record_path, write_record
 
 pytestmark = pytest.mark.usefixtures("eager_cache")
 

@@ -32,7 +32,7 @@ from slurmic_store import (
     plan_gc,
     take_snapshot,
 )
-from slurmic_store import source as source_module
+from slurmic_store.source import reading as source_module
 
 pytestmark = pytest.mark.usefixtures("eager_cache")
 

@@ -28,14 +28,16 @@ from slurmic_store import (
     TreeEntry,
     decode_tree,
     digest_of,
-    staging,
-    statcache,
     take_snapshot,
 )
-from slurmic_store import manifest as manifest_module
-from slurmic_store.digests import blob_name, parse_blob_name, seal_of
 from slurmic_store.errors import DamagedError, StoreFormatError
-from slurmic_store.records import new_snapshot_id, pin
+from slurmic_store.format import manifest as manifest_module
+from slurmic_store.format import tree as tree_module
+from slurmic_store.format.names import blob_name, new_snapshot_id, parse_blob_name
+from slurmic_store.format.seals import seal_of
+from slurmic_store.pack import staging
+from slurmic_store.source import statcache
+from slurmic_store.store.pins import pin
 
 PAGE = Path(__file__).parents[2] / "store" / "FORMAT.md"
 
@@ -141,11 +143,11 @@ def test_blob_names_and_seals_are_as_tabled() -> None:
 
 
 def test_the_encoding_of_the_example_is_as_dumped() -> None:
-    encoded = manifest_module.encode_tree(example_tree())
+    encoded = tree_module.encode_tree(example_tree())
     assert encoded == undump(example_block("tree-encoding"))
     page = PAGE.read_text("utf-8")
     assert f"Its encoding, {len(encoded)} bytes" in page
-    assert f"the tree is called `{manifest_module.tree_digest(encoded)}`" in page
+    assert f"the tree is called `{tree_module.tree_digest(encoded)}`" in page
     for offset, name, length in re.findall(r"(0x\w+) \(`(\w+)`, (\d+)", page):
         assert encoded[int(offset, 16) :].startswith(column(encoded, name))
         assert len(column(encoded, name)) == int(length)
@@ -163,7 +165,7 @@ def test_the_record_is_as_shown() -> None:
     encoded = undump(example_block("tree-encoding"))
     tree = decode_tree(encoded)
     assert (record.tree, record.files, record.size) == (
-        manifest_module.tree_digest(encoded),
+        tree_module.tree_digest(encoded),
         len(tree.entries),
         tree.size,
     )
@@ -199,7 +201,7 @@ def test_the_note_is_as_shown(tmp_path: Path) -> None:
     store = Store.open(tmp_path / "store")
     shown = json.loads(example_block("note"))
     snapshot_id = new_snapshot_id(time.time())
-    stage = staging.open_stage(store, snapshot_id, os.fsencode(tmp_path))
+    stage = staging.open_staging_folder(store, snapshot_id, os.fsencode(tmp_path))
     assert stage.note == os.path.join(store.tmp, snapshot_id.encode() + b".stage")
     written = json.loads(Path(os.fsdecode(stage.note)).read_text())
     assert list(written) == list(shown)
@@ -265,7 +267,7 @@ def test_columns_that_nobody_knows_are_skipped_and_the_five_are_needed() -> None
 def test_paths_that_would_lead_out_of_a_code_folder_are_refused(paths: list[bytes]) -> None:
     entries = [TreeEntry(path, 0o444, 1, digest_of(b"x")) for path in paths]
     with pytest.raises(DamagedError):
-        decode_tree(manifest_module.encode_tree(entries))
+        decode_tree(tree_module.encode_tree(entries))
 
 
 def column(encoded: bytes, name: str) -> bytes:
@@ -298,7 +300,7 @@ def test_a_damaged_encoding_is_an_error_of_ours_and_nothing_else(data: st.DataOb
 
 def test_a_manifest_must_hold_the_tree_that_it_is_called() -> None:
     encoded = undump(example_block("tree-encoding"))
-    name = manifest_module.tree_digest(encoded)
+    name = tree_module.tree_digest(encoded)
     packed = manifest_module.compress(encoded)
     assert manifest_module.decompress(packed, name) == encoded
     # The level of compression is not part of the format.

@@ -32,7 +32,7 @@ from storechecks import (
 from storefaults import FULL, REMOVING, Outcome, in_child, watched
 
 from slurmic_store import Store, read_records
-from slurmic_store.records import pinned_ids
+from slurmic_store.store.pins import pinned_ids
 
 pytestmark = pytest.mark.usefixtures("eager_cache")
 

@@ -95,7 +95,7 @@ def test_an_explicit_reflink_never_becomes_a_copy(
             if calls > 1:
                 raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
 
-    from slurmic_store import files
+    from slurmic_store.fs import files
 
     original = files.clone_file
     files.clone_file = lambda source, target: ioctl("ioctl", (), {})  # type: ignore[assignment]
@@ -215,6 +215,6 @@ def test_a_path_that_leads_out_is_refused(
     """An absolute path would have been joined away from the staging folder: written elsewhere."""
     from slurmic_store import SourceError, take_snapshot
 
-    with pytest.raises(SourceError, match="no path below"):
+    with pytest.raises(SourceError, match="is not a path below"):
         take_snapshot(store, project.root, [path], output_folder=os.fsencode(tmp_path / "out"))
     assert os.listdir(tmp_path / "out") == []

@@ -44,8 +44,9 @@ from slurmic_store import (
     unpin,
     withdraw_snapshot,
 )
-from slurmic_store.placing import LinkMode
-from slurmic_store.records import anchor_state, pinned_ids
+from slurmic_store.store.method import LinkMode
+from slurmic_store.store.pins import pinned_ids
+from slurmic_store.store.records import anchor_state
 
 NAMES = [b"a.py", b"b.py", b"package/a.py", b"package/deep/\xff\n *.py", b"run.sh"]
 CONTENTS = [b"", b"one\n", b"two\n", b"three three\n", b"#!/bin/sh\n" * 300]

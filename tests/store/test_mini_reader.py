@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from minireader import MiniReader, read
 
 from slurmic_store import Store, TreeEntry, decode_tree, digest_of, take_snapshot
-from slurmic_store import manifest as manifest_module
+from slurmic_store.format import manifest as manifest_module
+from slurmic_store.format import tree as tree_module
 
 NAMES = st.one_of(
     st.sampled_from([b"a", b"b", b"\xff\xfe", b"new\nline", b"-rf", b" ", b"caf\xc3\xa9", b"*"]),
@@ -121,7 +122,7 @@ def test_encoding_and_decoding_are_inverse(tree: dict[bytes, Any]) -> None:
 
     collect(b"", tree)
     entries.sort(key=lambda entry: entry.path)
-    encoded = manifest_module.encode_tree(entries)
+    encoded = tree_module.encode_tree(entries)
     assert list(decode_tree(encoded).entries) == entries
     blobs = [(e.digest + struct.pack("<H", e.mode), e.size) for e in entries if e.is_blob]
     assert list(manifest_module.decode_blobs(encoded)) == blobs

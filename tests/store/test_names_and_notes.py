@@ -13,21 +13,17 @@ from hypothesis import strategies as st
 from storefaults import in_child
 
 from slurmic_store import Store
-from slurmic_store import files as engine_files
-from slurmic_store.digests import (
-    blob_key,
+from slurmic_store.format.digests import blob_key, keys_in, numbers_in, split_key
+from slurmic_store.format.names import (
     blob_name,
     column_of_names,
     key_name,
-    keys_in,
-    numbers_in,
+    new_snapshot_id,
     parse_blob_name,
-    seal_holds,
-    seal_of,
-    split_key,
 )
-from slurmic_store.records import new_snapshot_id
-from slurmic_store.staging import abandoned_paths, open_stage, read_note
+from slurmic_store.format.seals import seal_holds, seal_of
+from slurmic_store.fs import files as engine_files
+from slurmic_store.pack.staging import abandoned_paths, open_staging_folder, read_note
 
 # Staging notes.
 
@@ -35,9 +31,9 @@ from slurmic_store.staging import abandoned_paths, open_stage, read_note
 def test_notes(tmp_path: Path, store: Store) -> None:
     """A staging folder is abandoned once its process is dead, even if nobody waited for it."""
     out = os.fsencode(tmp_path)
-    mine = open_stage(store, new_snapshot_id(time.time()), out)
+    mine = open_staging_folder(store, new_snapshot_id(time.time()), out)
     assert read_note(mine.note) == (mine.path, "alive")
-    theirs = in_child(lambda: open_stage(store, new_snapshot_id(time.time()), out)).detail
+    theirs = in_child(lambda: open_staging_folder(store, new_snapshot_id(time.time()), out)).detail
     assert read_note(theirs.note) == (theirs.path, "dead")
     abandoned = abandoned_paths(store, 0, time.time())
     assert theirs.path in abandoned
@@ -46,7 +42,7 @@ def test_notes(tmp_path: Path, store: Store) -> None:
     assert abandoned_paths(store, 3600, time.time()) == []
     child = os.fork()
     if child == 0:
-        open_stage(store, "261122-000000-00dead", out)
+        open_staging_folder(store, "261122-000000-00dead", out)
         os._exit(0)
     os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)  # a zombie: dead, but still listed
     found = read_note(os.path.join(store.tmp, b"261122-000000-00dead.stage"))
@@ -71,7 +67,7 @@ def test_what_a_note_says_of_its_process(
     tmp_path: Path, store: Store, change: dict[str, object], owner: str
 ) -> None:
     """Only where it is certain is a process called dead; elsewhere a day must pass."""
-    stage = open_stage(store, new_snapshot_id(time.time()), os.fsencode(tmp_path))
+    stage = open_staging_folder(store, new_snapshot_id(time.time()), os.fsencode(tmp_path))
     data = json.loads(Path(os.fsdecode(stage.note)).read_bytes())
     os.unlink(stage.note)
     Path(os.fsdecode(stage.note)).write_text(json.dumps({**data, **change}))
@@ -93,7 +89,7 @@ def test_a_torn_or_foreign_note(store: Store, text: str) -> None:
 
 def test_a_note_never_names_what_is_no_staging_folder(store: Store, tmp_path: Path) -> None:
     """Somebody edits a note: gc must not remove whatever path it says."""
-    stage = open_stage(store, new_snapshot_id(time.time()), os.fsencode(tmp_path))
+    stage = open_staging_folder(store, new_snapshot_id(time.time()), os.fsencode(tmp_path))
     data = json.loads(Path(os.fsdecode(stage.note)).read_bytes())
     os.unlink(stage.note)
     Path(os.fsdecode(stage.note)).write_text(json.dumps({**data, "path": "/home", "start": "1"}))

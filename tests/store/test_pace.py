@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from slurmic_store.pace import in_bundles, paced_map, threaded_map
+from slurmic_store.fs.pace import in_bundles, paced_map, threaded_map
 
 
 def test_work_that_waits_goes_over_to_threads_and_keeps_its_order() -> None:

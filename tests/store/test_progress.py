@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from small_trees import pack, plant
 
-from slurmic_store import Store, followed, plan_gc, progress, reporting, verify_store
+from slurmic_store import Store, followed, plan_gc, reporting, verify_store
+from slurmic_store.fs import progress
 
 
 def test_without_a_listener_the_items_are_given_back() -> None:

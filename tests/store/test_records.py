@@ -35,7 +35,7 @@ from slurmic_store import (
     unpin,
     withdraw_snapshot,
 )
-from slurmic_store.records import record_path, write_record
+from slurmic_store.store.records import record_path, write_record
 
 paths = st.binary(min_size=1).map(lambda data: b"/" + data.replace(b"\0", b"x"))
 words = st.text(st.characters(codec="utf-8"), max_size=20)
@@ -145,7 +145,7 @@ def test_equal_ids_do_not_meet(
     tmp_path: Path, store: Store, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two submissions draw the same id: the second once replaced the first's record."""
-    from slurmic_store import snapshot
+    from slurmic_store.pack import snapshot
 
     ids = iter(["261122-000000-aaaaaa", "261122-000000-aaaaaa", "261122-000000-bbbbbb"])
     monkeypatch.setattr(snapshot, "new_snapshot_id", lambda now: next(ids))

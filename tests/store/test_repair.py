@@ -130,7 +130,7 @@ def test_the_store_remembers_where_originals_were(world: World) -> None:
     for path in SOURCE:
         os.utime(os.path.join(world.root, path), (1, 1))
     # A file whose change time is young is not in the stat cache; the tree's place is.
-    from slurmic_store import statcache
+    from slurmic_store.source import statcache
 
     cache = statcache.StatCache.load(world.store, world.root)
     stamp = statcache.stamp_of(os.stat(world.root + b"/main.py"))

@@ -26,7 +26,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from slurmic_store import StoreError, digest_of, repair_code_folder, repair_store
-from slurmic_store.digests import sealed_now
+from slurmic_store.format.seals import sealed_now
 
 
 def test_a_damaged_blob_keeps_its_name_until_its_substitute_is_complete(

@@ -22,8 +22,9 @@ from storechecks import (
 )
 from storefaults import in_child, raising, watched
 
-from slurmic_store import Store, StoreError, build_folder, files
-from slurmic_store.pace import Pace
+from slurmic_store import Store, StoreError, build_folder
+from slurmic_store.fs import files
+from slurmic_store.fs.pace import Pace
 
 pytestmark = pytest.mark.usefixtures("eager_cache")
 
@@ -86,7 +87,7 @@ def test_a_quick_filesystem_is_left_to_one_thread(
 
     # A disk may be slow just now, and the machine busy: so the clock is left out of it.
     with pytest.MonkeyPatch.context() as patch, watched(note):
-        patch.setattr("slurmic_store.pace._voluntary_switches", lambda: 0)
+        patch.setattr("slurmic_store.fs.pace._voluntary_switches", lambda: 0)
         large.take(store, tmp_path / "out", "hardlink")
     assert seen == {threading.get_ident()}
 

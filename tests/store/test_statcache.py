@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from storechecks import Project
 
-from slurmic_store import Store, digest_of, statcache
-from slurmic_store.statcache import StatCache, known_roots, stamp_of
+from slurmic_store import Store, digest_of
+from slurmic_store.source import statcache
+from slurmic_store.source.statcache import StatCache, known_roots, stamp_of
 
 SECOND = 10**9
 ROOT = b"/some/where"

@@ -26,7 +26,7 @@ from storechecks import (
 from storefaults import in_child
 
 from slurmic_store import Store, StoreError, plan_gc, read_records, take_snapshot, unpin
-from slurmic_store.records import anchor_state
+from slurmic_store.store.records import anchor_state
 
 SECONDS = 60.0 if DEEP else 5.0
 SUBMITTERS, COLLECTORS = (6, 3) if DEEP else (3, 2)

@@ -19,7 +19,7 @@ from storechecks import Project, blob_files, code_folders
 from storefaults import raising, watched
 
 from slurmic_store import Store
-from slurmic_store.claim import CodeFolderName
+from slurmic_store.pack.naming import CodeFolderName
 
 Inode = tuple[int, int]
 
@@ -116,9 +116,9 @@ def test_content_is_synced_before_it_is_named(
 
 def test_the_trace_notices(tmp_path: Path, store: Store, project: Project, monkeypatch) -> None:  # type: ignore[no-untyped-def]
     """Without the sync, the trace must complain; else the test above could not fail."""
-    from slurmic_store import files
+    from slurmic_store.fs import syncing
 
-    monkeypatch.setattr(files, "sync_files", lambda paths, folder: None)
+    monkeypatch.setattr(syncing, "sync_files", lambda paths, folder: None)
     trace = SyncTrace(store.path, os.fsencode(tmp_path / "out"))
     with watched(trace.before, trace.after):
         project.take(store, tmp_path / "out")

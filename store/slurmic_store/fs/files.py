@@ -1,0 +1,183 @@
+"""Filesystem primitives: removing, listing, hashing.
+
+They call the functions of ``os`` through the module at run time, which lets tests interrupt or
+refuse any of them.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import stat
+import threading
+from collections.abc import Iterable
+
+from slurmic_store.errors import os_failure
+from slurmic_store.format.digests import hasher
+
+GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ESTALE})
+"""What a name that another host or process has just removed answers (ESTALE: network only)."""
+
+CANNOT_LINK = frozenset(
+    {
+        errno.EXDEV,
+        errno.EPERM,
+        errno.EACCES,
+        errno.EIO,
+        errno.ENOSYS,
+        errno.EOPNOTSUPP,
+        errno.ENOTSUP,
+        errno.EINVAL,
+    }
+)
+"""Answers of link(2) that mean "not here", as seen in the field: EXDEV between filesystems, bind
+mounts and project quotas; EPERM for others' files and on BeeGFS and FAT; EIO from a NAS."""
+
+
+def remove_quietly(path: bytes, *, dir_fd: int | None = None) -> bool:
+    """Remove a file; whether it was there. One that is already gone is no error."""
+    try:
+        os.unlink(path, dir_fd=dir_fd)
+    except OSError as error:
+        if error.errno in GONE:
+            return False
+        raise
+    return True
+
+
+def make_folder(path: bytes, mode: int = 0o777) -> None:
+    """Create a folder and those above it, unless they exist.
+
+    Raises:
+        StoreError: it cannot be created; names the path and why.
+    """
+    try:
+        os.makedirs(path, mode, exist_ok=True)
+    except OSError as error:
+        raise os_failure("create folder", path, error) from error
+
+
+def remove_tree(path: bytes) -> None:
+    """Remove a folder and everything in it.
+
+    Files may be read-only and folders may have been made so: a folder whose entries cannot be
+    removed is made writable first. Something that vanishes meanwhile is no error. Names of deleted
+    files that a network filesystem keeps for open readers (``.nfsXXXX``) are tried again a few
+    times.
+
+    What a symbolic link points to is left alone, even if `path` itself is one.
+
+    Raises:
+        OSError: an entry could not be removed, although it was tried again.
+    """
+    if os.path.islink(path):
+        remove_quietly(path)
+        return
+    for attempt in range(4):
+        try:
+            _remove_tree_once(path)
+            return
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EBUSY, errno.EEXIST) or attempt == 3:
+                raise
+        threading.Event().wait(0.05 * 4**attempt)
+
+
+def _remove_tree_once(path: bytes) -> None:
+    try:
+        # scandir follows a symbolic link: what it points to must not be emptied.
+        if not stat.S_ISDIR(os.lstat(path).st_mode):
+            remove_quietly(path)
+            return
+        entries = list(os.scandir(path))
+    except PermissionError:
+        os.chmod(path, 0o700)
+        entries = list(os.scandir(path))
+    except OSError as error:
+        if error.errno in GONE:
+            return
+        raise
+    for entry in entries:
+        is_folder = entry.is_dir(follow_symlinks=False)
+        remove = _remove_tree_once if is_folder else remove_quietly
+        try:
+            remove(entry.path)
+        except PermissionError:
+            os.chmod(path, 0o700)
+            remove(entry.path)
+    try:
+        os.rmdir(path)
+    except OSError as error:
+        if error.errno not in GONE:
+            raise
+
+
+_FICLONE = 0x40049409
+"""ioctl that makes a file share all extents of another (linux/fs.h)."""
+
+
+def clone_file(source: int, destination: int) -> None:
+    """Make the open file `destination` share the content of the open file `source` (reflink).
+
+    Raises:
+        OSError: the filesystem does not do it, or not between these two.
+    """
+    fcntl.ioctl(destination, _FICLONE, source)
+
+
+def mount_point(path: bytes) -> bytes:
+    """The folder at which the filesystem of `path` is mounted; `path` need not exist."""
+    current = os.path.abspath(path)
+    while not os.path.ismount(current):
+        current = os.path.dirname(current)
+    return current
+
+
+def is_regular(status: os.stat_result) -> bool:
+    """Whether a stat result is of a regular file."""
+    return stat.S_ISREG(status.st_mode)
+
+
+def names_in(folder: bytes) -> list[bytes]:
+    """The names in a folder; none if it does not exist."""
+    try:
+        return os.listdir(folder)
+    except OSError as error:
+        if error.errno in GONE:
+            return []
+        raise
+
+
+def remove_all(paths: Iterable[bytes]) -> None:
+    """Remove those files that exist."""
+    for path in paths:
+        remove_quietly(path)
+
+
+_CHUNK = 1 << 20
+
+
+def digest_file(path: bytes, *, dir_fd: int | None = None) -> bytes:
+    """The digest of a file's content as it is now.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dir_fd)
+    try:
+        return digest_descriptor(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def digest_descriptor(descriptor: int) -> bytes:
+    """The digest of an open file, from where it stands to its end.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    digest = hasher()
+    while data := os.read(descriptor, _CHUNK):
+        digest.update(data)
+    return digest.digest()
