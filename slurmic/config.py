@@ -61,11 +61,11 @@ class SlurmConfig:
         timeout_min: time limit in minutes; by default none is requested, and the partition's own
             limit applies.
         stderr_to_stdout: write both streams into one log.
-        array_parallelism: how many tasks of an array run at once, at most; 0 for no limit of ours.
-            (One in extra_submit_kwargs, "slurm_array_parallelism", still counts where this is 0.)
+        array_parallelism: how many tasks of an array run at once, at most; 0 for as many as Slurm
+            starts (or as "slurm_array_parallelism" in extra_submit_kwargs says).
         setup: shell commands that run before the job's own (environment variables, modules).
         pack_code: run from a frozen copy of the source tree (modes "slurm" and "local").
-        use_packed_code: accepted for scripts written for 0.2.1, where it had no effect either.
+        use_packed_code: has no effect; scripts written for 0.2.1 may set it, and it had none there.
         code_root: the source tree to pack.
         code_file_suffixes: with a .gitignore in code_root: files that are packed although they
             are ignored; without one: the only files that are packed. An entry that begins with a

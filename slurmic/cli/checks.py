@@ -118,7 +118,7 @@ def _judge(trials: Trials) -> Iterator[Check]:
             "timestamps",
             "warning",
             "the store's filesystem keeps whole seconds only: blobs that a job has overwritten are "
-            "told by their size alone",
+            "recognised by their size alone",
             "run 'slurmic verify --checksum' now and then",
         )
     else:
@@ -216,7 +216,7 @@ def _space(what: str, folder: str) -> Iterator[Check]:
         space += f", {counted(free.f_favail, 'inode')} free"
     low = free.f_bavail < _LOW * free.f_blocks or free.f_favail < _LOW * free.f_files
     if free.f_bavail == 0 or (free.f_files and free.f_favail == 0):
-        yield Check("space", "problem", space, "delete what you need no more: see 'slurmic du'")
+        yield Check("space", "problem", space, "delete what you no longer need: see 'slurmic du'")
     elif low:
         yield Check("space", "warning", space, "'slurmic du' says what can be freed")
     else:
@@ -255,7 +255,7 @@ def _purge(folder: str, store: Store | None) -> Check:
         "purge",
         "warning",
         f"{quoted(scratch[0])} looks like scratch space, from which old files may be deleted; "
-        f"blobs are stored anew when they are used after {REFRESH_AFTER / 86400:.0f} days{old}",
+        f"blobs are stored again when they are used after {REFRESH_AFTER / 86400:.0f} days{old}",
         "what you want to keep for long: 'slurmic export REF -o code.tar.zst', to a place that is "
         "not purged",
     )

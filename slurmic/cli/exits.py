@@ -17,7 +17,7 @@ exit codes:
   0    done
   1    failed: the message on standard error says what, and what to do; nothing was half-done
   2    wrong usage
-  3    incomplete: something could not be read. gc keeps all that it might need, ls and du show
+  3    incomplete: something could not be read. gc keeps all that it might need; ls and du show
        the rest
   4    verify: something is damaged, and could not be (or was not to be) repaired;
        doctor: something is a problem

@@ -14,8 +14,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
+from typing import Any
 
 import pytest
+from hostile_names import HOSTILE
 
 from slurmic.cli.main import main
 from slurmic_store import SnapshotRecord, Store
@@ -143,3 +145,14 @@ def records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Records:
     monkeypatch.setenv("SLURMIC_STORE", str(tmp_path / "store"))
     monkeypatch.setenv("TZ", "UTC")
     return Records(tmp_path)
+
+
+@pytest.fixture
+def project(tmp_path: Path, write: Any) -> Path:
+    """A source tree with 4 files to pack, one of a hostile name; modules may have their own."""
+    folder: Path = write(
+        tmp_path / "project",
+        {"a.py": "a = 1\n", "b/c.sh": "echo\n", "d.txt": "d", "wandb/e.py": "e", "-x.py": ""},
+    )
+    (folder / os.fsdecode(HOSTILE)).write_text("x")
+    return folder

@@ -1,7 +1,11 @@
-"""Wrong usage: one line and a hint on standard error, and exit code 2."""
+"""The entry point: which message and which exit code, without a traceback."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -39,3 +43,69 @@ def test_wrong_usage(run_here: Any, arguments: list[str], said: str) -> None:
 
 def test_options_may_be_written_as_settings(run_here: Any, records: Any) -> None:
     assert run_here("gc", "--dry_run").stdout == run_here("gc", "--dry-run").stdout != b""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["files", "missing"], 1, "missing"),
+        (["files", "--suffix", "*"], 1, "code_file_suffixes"),
+        (["snapshot", "missing"], 1, "missing"),
+        (["snapshot", "empty"], 1, "nothing to pack"),
+        (["ls", "--store", "nowhere"], 1, "no store at"),
+        (["gc", "--store", "nowhere"], 1, "no store at"),
+        (["gc", "--store", "project"], 1, "no store at"),
+        (["gc", "--grace", "soon", "--store", "nowhere"], 2, "nowhere|soon"),
+        (["frobnicate"], 2, "frobnicate"),
+        (["gc", "--no-such-option"], 2, "no-such-option"),
+        ([], 2, "required|files"),
+    ],
+)
+def test_a_mistake_gets_a_message_and_no_traceback(
+    run: Any, project: Path, tmp_path: Path, arguments: list[str], code: int, message: str
+) -> None:
+    (tmp_path / "empty").mkdir()
+    done = run(*arguments)
+    text = (done.stderr + done.stdout).decode()
+    assert done.returncode == code, text
+    assert any(part in text for part in message.split("|"))
+    assert "Traceback" not in text
+    assert done.stdout == b"" or code == 2
+
+
+@pytest.mark.parametrize("command", [["files"], ["why", "a"], ["show", "."], ["ls"]])
+def test_a_current_folder_that_was_deleted(tmp_path: Path, command: list[str]) -> None:
+    """By somebody in another terminal."""
+
+    # As it is installed: `python -c` has the current folder on its path, and Python 3.13.0 does not
+    # survive that.
+    script = os.path.join(os.path.dirname(sys.executable), "slurmic")
+    (tmp_path / "gone").mkdir()
+    done = subprocess.run(
+        ["sh", "-c", 'rmdir ../gone; exec "$@"', "sh", script, *command],
+        cwd=tmp_path / "gone",
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("slurmic: error: ") and "Traceback" not in done.stderr
+
+
+def test_version_and_help(run: Any) -> None:
+    assert run("--version").stdout.startswith(b"slurmic ")
+    text = run("--help").stdout.decode()
+    assert "exit codes:" in text
+    for command in ("files", "why", "snapshot", "ls", "gc", "verify"):
+        assert command in text
+        assert run(command, "--help").returncode == 0
+
+
+def test_version_imports_nothing_heavy() -> None:
+    """--version at the speed of Python itself."""
+
+    script = (
+        "import sys; from slurmic.cli.main import main; main(['--version']); "
+        "print(sorted({'tyro', 'submitit', 'rich', 'zstandard'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "[]"

@@ -57,6 +57,23 @@ def test_files_that_a_page_names_exist(page: str) -> None:
     assert sorted(set(missing) - GENERATED) == []
 
 
+def test_the_map_of_the_code_names_every_room_and_no_file_that_is_not_there() -> None:
+    """architecture.md names files as a reader of one package does: `submit/function.py`."""
+    text = (ROOT / "docs/architecture.md").read_text()
+    named = {path for code in code_in(text) for path in re.findall(r"[\w./]+\.(?:py|md)\b", code)}
+    assert len(named) > 30
+    bases = ("", "slurmic/", "store/")
+    missing = [path for path in sorted(named) if not any(existing(b + path) for b in bases)]
+    # In the picture a column belongs to the room above it.
+    assert [path for path in missing if not existing(f"slurmic/job/{path}")] == []
+    rooms = {
+        f"`{package.name}/{room.parent.name}/`"
+        for package in (PACKAGE, ENGINE)
+        for room in package.glob("*/__init__.py")
+    }
+    assert sorted(room for room in rooms if room not in text) == []
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_modules_and_names_that_a_page_names_exist(page: str) -> None:
     text = (ROOT / page).read_text()
@@ -114,3 +131,25 @@ def test_targets_of_make_that_the_pages_name_exist() -> None:
     }
     assert len(named) > 5
     assert sorted(each for each in named if each[1] not in targets) == []
+
+
+def test_every_decision_is_in_the_index_with_its_date() -> None:
+    folder = ROOT / "docs" / "decisions"
+    listed = re.findall(
+        r"^\| \[(.+)\]\(([\w-]+\.md)\) \| .+ \| (\d{4}-\d\d-\d\d) \|$",
+        (folder / "README.md").read_text(),
+        re.MULTILINE,
+    )
+    there = []
+    for page in folder.glob("*.md"):
+        if page.name != "README.md":
+            title, _, date, *rest = page.read_text().splitlines()
+            assert {"## Why", "## What lost"} <= set(rest), page
+            there.append((title.removeprefix("# "), page.name, date))
+    assert sorted(listed) == sorted(there)
+
+
+def test_every_example_is_in_their_index() -> None:
+    folder = ROOT / "examples"
+    listed = re.findall(r"\]\((\w+)/", (folder / "README.md").read_text())
+    assert sorted(listed) == sorted(each.name for each in folder.iterdir() if each.is_dir())

@@ -21,7 +21,7 @@ from .group import Decorator, option
 from .values import COUNT, FOLDER
 
 GROUPS: dict[str, tuple[str, ...]] = {
-    "where and as what it runs": (
+    "the job": (
         "mode",
         "job_name",
         "partition",
@@ -56,7 +56,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "store_path",
         "link_mode",
     ),
-    "when the code is large": (
+    "limits on the size of the code": (
         "warn_code_files",
         "warn_code_mb",
         "warn_added_files",
@@ -134,10 +134,10 @@ def config_options(
                 attributes["type"] = click.Choice(modes)
             declared = attributes.pop("declared")
             text = texts.get(name, "")
-            if isinstance(attributes.get("default"), list):
-                shown = " ".join(attributes["default"])
-                # click would write it as Python does.
-                text += f"; may be repeated  [default: {shown}]" if shown else "; may be repeated"
+            if attributes.get("multiple"):
+                # click would write the default as Python does.
+                shown = " ".join(attributes.get("default") or ())
+                text += "; may be repeated" + (f"  [default: {shown}]" if shown else "")
             attributes |= {"group": heading, "help": text}
             options.append(option(*declared, **attributes))
 

@@ -29,7 +29,7 @@ def pin_names(beginning: str) -> list[str]:
 
 
 def _from_store(names: Callable[[Store], Iterator[str]], beginning: str) -> list[str]:
-    # Nobody has asked for a message.
+    # A message would land on the line that is being typed.
     with contextlib.suppress(SlurmicError, StoreError, OSError):
         found = dict.fromkeys(names(open_store("")))
         return [name for name in found if name.startswith(beginning) and _SAFE.fullmatch(name)]

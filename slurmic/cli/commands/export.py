@@ -27,7 +27,7 @@ from slurmic.text import counted, quoted, size
     type=FILE,
     required=True,
     help="where to, ending in .tar.zst (or .tzst), or in .tar for an uncompressed archive; "
-    "- writes a .tar.zst to standard output  [required]",
+    "- writes a .tar.zst to standard output",
 )
 @option("--force", is_flag=True, help="replace FILE if it exists")
 @store_option

@@ -104,7 +104,7 @@ def _find_finished(store: Store, before: float) -> _Finished:
 
     finished = _Finished()
     pins = pinned_ids(store)
-    # Who is damaged is gc's to say; who has no folder needs no permission of ours to go.
+    # A damaged record is a problem that gc reports; one without a folder goes in any case.
     old = [
         record
         for record in scan_records(store)[0]
@@ -118,7 +118,7 @@ def _find_finished(store: Store, before: float) -> _Finished:
             unfinished = unfinished_jobs()
         except QueueUnknownError as error:
             finished.problems.append(
-                "whether jobs have ended is not known, so no snapshot is let go for its age alone: "
+                "no snapshot is dropped for its age: whether its jobs have ended is not known: "
                 f"{error}"
             )
             return finished
@@ -133,7 +133,7 @@ def _find_finished(store: Store, before: float) -> _Finished:
 
 def _say_plan(plan: GcPlan, finished: _Finished) -> None:
     kept = counted(len(plan.live), "live snapshot")
-    say(f"store {plan.store.name}: {kept}, {counted(len(plan.dead), 'snapshot')} to let go")
+    say(f"store {plan.store.name}: {kept}, {counted(len(plan.dead), 'snapshot')} to delete")
     if finished.ids:
         say(f"{counted(len(finished.ids), 'finished snapshot')} among them: their folders stay")
     if plan.linked:
@@ -182,7 +182,7 @@ def _why_dead(plan: GcPlan, record: SnapshotRecord) -> str:
     if record.id in plan.finished:
         return "its jobs have ended; its code folder stays"
     if record.code_folder is None:
-        return "not pinned any more, and it has no code folder"
+        return "no longer pinned, and it has no code folder"
     if anchor_state(record) == "present":
         return "its code folder was deleted, and is another snapshot's by now"
     return "its code folder is gone"

@@ -85,7 +85,7 @@ def import_snapshot(archive: str, name: str, max_files: int, max_mb: int, store:
 
 
 def _warn_of_links(tree: Tree) -> None:
-    """A link that leads out of the tree is no harm in the store, but may be one in a folder."""
+    """Warn of links that lead out of the tree: harmless in the store, maybe not in a folder."""
     out = []
     for entry in tree.entries:
         if entry.target is not None:

@@ -33,7 +33,12 @@ if TYPE_CHECKING:
     help="run the code that this source tree (such as .) has today instead",
 )
 @store_option
-@config_options({**configuration.GROUPS, **configuration.FUNCTIONS}, defaults=NOT_GIVEN)
+@config_options(
+    {**configuration.GROUPS, **configuration.FUNCTIONS},
+    defaults=NOT_GIVEN,
+    texts={"mode": '"slurm" submits it; "local" runs it on this machine, and slurmic waits for it'},
+    modes=("slurm", "local"),
+)
 def rerun(ref: str, code: str, store: str, **options: Any) -> int:
     """Submit again what a job ran, from its own frozen code.
 

@@ -33,7 +33,7 @@ def draw_folders(root: bytes, sizes: Mapping[bytes, int]) -> None:
     branches: dict[bytes, Tree] = {}
     for folder in sorted(counts, key=lambda path: path.split(b"/")):
         name = printable(os.path.basename(folder) if folder else root)
-        # Text, and not markup: what a name may have in it is no style.
+        # Text, and not markup: a name may look like markup.
         label = Text(f"{name}  {counted(counts[folder], 'file')}, {size(bytes_[folder])}")
         if folder:
             branches[folder] = branches[os.path.dirname(folder)].add(label)

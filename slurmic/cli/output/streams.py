@@ -27,7 +27,7 @@ class OutputError(SlurmicError):
 
 
 class ReaderGoneError(OutputError):
-    """Standard output is a pipe that nobody reads any more."""
+    """Standard output is a pipe whose reader has gone."""
 
 
 @contextmanager
@@ -85,7 +85,7 @@ def _text_stream(raw: io.FileIO, instead_of: TextIO | None, line_buffering: bool
 
 class _Patient(io.FileIO):
     def write(self, data: ReadableBuffer, /) -> int:
-        # None: somebody who shares it has made it non-blocking, and it takes nothing just now.
+        # None: another process has made it non-blocking, and it takes nothing just now.
         while (written := super().write(data)) is None:
             select.select((), (self,), ())
         return written
@@ -96,7 +96,7 @@ class _Output(_Patient):
         try:
             return super().write(data)
         except BrokenPipeError as error:
-            raise ReaderGoneError("cannot write the output: nobody reads it") from error
+            raise ReaderGoneError("cannot write the output: its reader has gone") from error
         except OSError as error:
             reason = (error.strerror or "error").lower()
             if error.errno == errno.EBADF:
@@ -109,5 +109,5 @@ class _Messages(_Patient):
         try:
             return super().write(data)
         except OSError:
-            # That nobody can be told is no reason to stop.
+            # A message that cannot be written is not a reason to stop.
             return memoryview(data).nbytes

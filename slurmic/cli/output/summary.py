@@ -12,7 +12,7 @@ from slurmic_store import AnchorState, SnapshotRecord, anchor_state, is_supersed
 def folder_state(record: SnapshotRecord) -> AnchorState | None:
     """Whether a snapshot's own code folder is there; None for a snapshot that never had one.
 
-    "gone" also if the folder at its path is another snapshot's by now.
+    "gone" even if there is a folder at its path, when that is another snapshot's by now.
     """
     if not record.anchors:
         return None

@@ -21,6 +21,8 @@ from slurmic_store.fs.creating import creating, temporarily
 from .store import Store
 
 LinkMode = Literal["auto", "hardlink", "reflink", "copy"]
+"""What a caller may ask for: one fill method, or "auto" for the first of them that works."""
+
 Method = Literal["hardlink", "reflink", "copy"]
 
 _CHUNK = 1 << 20

@@ -23,6 +23,7 @@ from slurmic_store.fs.pace import in_bundles, paced_map
 from .store import Store
 
 AnchorState = Literal["present", "gone", "unknown"]
+"""Whether a folder that keeps a record alive is there; "unknown" if that cannot be told now."""
 
 
 def record_path(store: Store, snapshot_id: str) -> bytes:

@@ -99,7 +99,7 @@ def test_gc_explains_what_stays_and_what_goes(
         f"stays  {pinned.id}  pinned\n"
         f"goes   {gone.id}  job 3  its code folder is gone: "
         f"{tmp_path}/runs/gone\\x1b[31m\\n/code\n"
-        f"goes   {unpinned.id}  not pinned any more, and it has no code folder\n"
+        f"goes   {unpinned.id}  no longer pinned, and it has no code folder\n"
         "blobs: 3 needed by snapshots that stay; of no snapshot: 0 stay because folders link to "
         "them, 0 because they are young, 1 go\n"
         "would delete 1 blob (6 B), 1 tree, 2 snapshots\n"
