@@ -88,7 +88,7 @@ class PackRequest:
 
 
 @dataclass
-class PackedCode:
+class PackedSnapshot:
     """A snapshot that a submission has made.
 
     Attributes:
@@ -171,7 +171,7 @@ class PackedCode:
             CodeFolderName(self.snapshot.code_folder).update_record(record)
 
 
-def pack_code(request: PackRequest) -> PackedCode:
+def pack_code(request: PackRequest) -> PackedSnapshot:
     """Take a snapshot of a source tree.
 
     Raises:
@@ -201,7 +201,7 @@ def _take(
     selection: Selection,
     git: GitQuestion,
     made: tuple[str, ...],
-) -> PackedCode:
+) -> PackedSnapshot:
     location = locate_store(
         output or root,
         store_path=request.store_path,
@@ -245,7 +245,7 @@ def _take(
             inspect=inspect,
         ),
     )
-    packed = PackedCode(store, location, snapshot, selection, root, made, tuple(said))
+    packed = PackedSnapshot(store, location, snapshot, selection, root, made, tuple(said))
     if request.reuse:
         reused = find_reusable(store, snapshot.record)
         if reused is not None:
