@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from slurmic.config import SlurmConfig
-from slurmic.snapshot import PackedCode, PackRequest, pack_code
+from slurmic.snapshot import PackedSnapshot, PackRequest, pack_code
 from slurmic_store.fs import syncing
 
 from .harness import Candidate
@@ -35,17 +35,17 @@ class Slurmic:
     def __init__(self, tree: SourceTree, store: Path) -> None:
         self.tree = tree
         self.store = store
-        self._packed: list[PackedCode] = []
+        self._packed: list[PackedSnapshot] = []
 
-    def pack(self, path: Path) -> PackedCode:
+    def pack(self, path: Path) -> PackedSnapshot:
         """Select, look up, record, and build a code folder below `path`."""
         return self._take(path)
 
-    def keep(self) -> PackedCode:
+    def keep(self) -> PackedSnapshot:
         """Select, look up and record; no code folder."""
         return self._take(None)
 
-    def _take(self, path: Path | None) -> PackedCode:
+    def _take(self, path: Path | None) -> PackedSnapshot:
         request = PackRequest(
             code_root=str(self.tree.root),
             suffixes=_DEFAULTS.code_file_suffixes,

@@ -21,15 +21,13 @@ if TYPE_CHECKING:
         SlurmicWarning,
         SubmissionError,
     )
+    from .job.distributed import DistributedTaskConfig, PyTorchDistributedTask, Task
     from .submit import (
-        DistributedTaskConfig,
         JobDiedError,
         JobFailedError,
         JobList,
-        PyTorchDistributedTask,
         ResultUnreadableError,
         SlurmFunction,
-        Task,
         UnmetConditionError,
         batch,
         slurm,
@@ -71,7 +69,7 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module 'slurmic' has no attribute '{name}'")
     from importlib import import_module
 
-    for module in (".config", ".errors", ".submit"):
+    for module in (".config", ".errors", ".submit", ".job.distributed"):
         found = getattr(import_module(module, __name__), name, None)
         if found is not None:
             globals()[name] = found

@@ -64,7 +64,9 @@ class Finder:
             if not was_named and not os.path.lexists(location.path) and os.path.isdir(usual):
                 # From a folder that cannot be written to, or on another filesystem.
                 if not near:
-                    self.note(f"no store at {quoted(location.path)}; using the one in your home folder")
+                    self.note(
+                        f"no store at {quoted(location.path)}; using the one in your home folder"
+                    )
                 return Store.open(usual, create=False)
             looked = f"looked there because it is {location.reason}; --store names another one"
             error.hint = "\n  ".join(filter(None, (error.hint, looked)))

@@ -8,11 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from slurmic.job.audit import Audit
-from slurmic.job.calls import CallPickler, checkpoint_of, is_checkpointable, read_call
+from slurmic.job.calls import read_call
 from slurmic.job.freeze import freeze_process
 from slurmic.job.frozen_code import FrozenCode
 from slurmic.job.loading import load_frozen
 from slurmic.job.own_folder import own_code
+from slurmic.job.payload import CallPickler, checkpoint_of, is_checkpointable
 
 
 class FrozenCall:
@@ -27,7 +28,7 @@ class FrozenCall:
     Attributes:
         frozen: the code that the function belongs to.
         payload: cloudpickle bytes of the function, then of (args, kwargs); see
-            :class:`~slurmic.job.calls.CallPickler`.
+            :class:`~slurmic.job.payload.CallPickler`.
     """
 
     payload: bytes
@@ -137,7 +138,7 @@ class ArrayCall(FrozenCall):
 
     @property
     def payload(self) -> bytes:  # type: ignore[override]
-        """cloudpickle bytes of the function, then of its arguments; read anew each time.
+        """cloudpickle bytes of the function, then of its arguments; read again each time.
 
         Raises:
             CallsFileError, OSError: the file is gone, or damaged.

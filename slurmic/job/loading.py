@@ -22,8 +22,8 @@ from collections.abc import Callable
 from types import CodeType
 from typing import Any
 
-from slurmic.job.calls import load_payload
 from slurmic.job.frozen_code import FrozenCode
+from slurmic.job.payload import load_payload
 
 _PATH_GLOBALS = ("__file__", "__cached__")
 

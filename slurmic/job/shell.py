@@ -13,7 +13,7 @@ from slurmic.job.paths import join_below
 # logging.py or a submitit/ of the user's would be imported in place of the real one. Python 3.10
 # has no -P. argv[0] is what it would be with -m: launchers that start the program again read it.
 _WITHOUT_CWD = "import sys; sys.path[:] = [entry for entry in sys.path if entry]; "
-_TAKE_CALL = "from slurmic.job.calls import take_call; take_call(sys.argv[1]); "
+_TAKE_CALL = "from slurmic.job.arraytask import take_call; take_call(sys.argv[1]); "
 _START = (
     "from submitit.core import _submit; sys.argv[0] = _submit.__file__; _submit.submitit_main()"
 )

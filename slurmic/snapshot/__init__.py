@@ -12,12 +12,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .limits import SizeLimits
     from .location import StoreLocation, locate_store
-    from .packing import PackedCode, PackRequest, pack_code
+    from .packing import PackedSnapshot, PackRequest, pack_code
     from .provenance import Provenance, ask_git
 
 __all__ = [
     "PackRequest",
-    "PackedCode",
+    "PackedSnapshot",
     "Provenance",
     "SizeLimits",
     "StoreLocation",
@@ -31,7 +31,7 @@ __getattr__ = lazy_names(
     {
         ".limits": "SizeLimits",
         ".location": "StoreLocation locate_store",
-        ".packing": "PackedCode PackRequest pack_code",
+        ".packing": "PackedSnapshot PackRequest pack_code",
         ".provenance": "Provenance ask_git",
     },
 )

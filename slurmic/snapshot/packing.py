@@ -19,6 +19,7 @@ from slurmic_store import (
     CodeFolderName,
     LinkMode,
     Snapshot,
+    SnapshotOptions,
     SnapshotRecord,
     Store,
     attach_jobs,
@@ -87,7 +88,7 @@ class PackRequest:
 
 
 @dataclass
-class PackedCode:
+class PackedSnapshot:
     """A snapshot that a submission has made.
 
     Attributes:
@@ -130,7 +131,7 @@ class PackedCode:
         Raises:
             OSError: it cannot be written.
         """
-        return make_archive(os.fsencode(self.code_folder), self.snapshot.tree)
+        return make_archive(os.fsencode(self.code_folder), self.snapshot.tree, self.store)
 
     @property
     def warnings(self) -> list[str]:
@@ -170,7 +171,7 @@ class PackedCode:
             CodeFolderName(self.snapshot.code_folder).update_record(record)
 
 
-def pack_code(request: PackRequest) -> PackedCode:
+def pack_code(request: PackRequest) -> PackedSnapshot:
     """Take a snapshot of a source tree.
 
     Raises:
@@ -200,7 +201,7 @@ def _take(
     selection: Selection,
     git: GitQuestion,
     made: tuple[str, ...],
-) -> PackedCode:
+) -> PackedSnapshot:
     location = locate_store(
         output or root,
         store_path=request.store_path,
@@ -235,14 +236,16 @@ def _take(
         os.fsencode(root),
         selection.paths,
         output_folder=None if output is None else os.fsencode(output),
-        name=request.folder_name or "code",
-        on_taken="fail" if request.folder_name else "number",
-        link_mode=request.link_mode,
-        pin_name=request.pin_name,
-        info=about,
-        inspect=inspect,
+        options=SnapshotOptions(
+            name=request.folder_name or "code",
+            on_taken="fail" if request.folder_name else "number",
+            link_mode=request.link_mode,
+            pin_name=request.pin_name,
+            info=about,
+            inspect=inspect,
+        ),
     )
-    packed = PackedCode(store, location, snapshot, selection, root, made, tuple(said))
+    packed = PackedSnapshot(store, location, snapshot, selection, root, made, tuple(said))
     if request.reuse:
         reused = find_reusable(store, snapshot.record)
         if reused is not None:

@@ -1,9 +1,24 @@
-"""Submission: functions, the ways to run them, and what travels to the job.
+"""Submission: functions and commands, the ways to run them, and what is said of their jobs.
 
-The path of a submission: :class:`SlurmFunction` (function.py) collects the settings and the calls;
-:func:`submit_requests` (dispatch.py) packs the code if it is asked to, and hands the calls to an
-executor (executors.py), which is submitit's with our command in its script; what the job does first
-is in :mod:`slurmic.job`. Only this package and the job touch submitit.
+Words:
+    settings: the configuration of a function and what was given along with it.
+    request: calls of one function that are to be submitted with the same settings.
+    submission: one job or one array on its way to Slurm.
+    condition: what a job waits for ("afterok:12").
+    submission note: the line of a job's script that says how it was submitted.
+
+Files, in the order of a submission's path:
+    launcher, function: decorators; a function that runs where its configuration says.
+    request, batches, pending: what is to be submitted; collecting it; jobs that are yet to be.
+    dispatch: packing the code, running or submitting requests, undoing all of it on failure.
+    code, import_roots: the frozen code of a submission, and where this program imports from.
+    executors, slurmexecutor, arrays, conditions, note: parameters; script, sbatch; arrays of any
+        length; dependencies; what the script says of the submission.
+    localjobs: jobs on this machine.
+    command: any command instead of a function.
+    jobs, joblist, failures: what a submission returns, and why a job failed.
+
+Only this package and the job touch submitit.
 """
 
 from __future__ import annotations
@@ -19,33 +34,24 @@ if TYPE_CHECKING:
     from .joblist import JobList
     from .jobs import UnmetConditionError
     from .launcher import slurm, slurm_fn, slurm_function, slurm_launcher
-    from .rerun import Ran, run_again, travels_by_value, what_ran
-    from .settings import Settings
-    from .task import DistributedTaskConfig, PyTorchDistributedTask, Task
+    from .request import Settings
 
 __all__ = [
     "ArraySpec",
     "CommandJob",
-    "DistributedTaskConfig",
     "JobDiedError",
     "JobFailedError",
     "JobList",
-    "PyTorchDistributedTask",
-    "Ran",
     "ResultUnreadableError",
     "Settings",
     "SlurmFunction",
-    "Task",
     "UnmetConditionError",
     "batch",
-    "run_again",
     "slurm",
     "slurm_fn",
     "slurm_function",
     "slurm_launcher",
     "submit_command",
-    "travels_by_value",
-    "what_ran",
 ]
 
 __getattr__ = lazy_names(
@@ -58,8 +64,6 @@ __getattr__ = lazy_names(
         ".joblist": "JobList",
         ".jobs": "UnmetConditionError",
         ".launcher": "slurm slurm_fn slurm_function slurm_launcher",
-        ".rerun": "Ran run_again travels_by_value what_ran",
-        ".settings": "Settings",
-        ".task": "DistributedTaskConfig PyTorchDistributedTask Task",
+        ".request": "Settings",
     },
 )

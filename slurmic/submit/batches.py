@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 from slurmic.errors import ConfigError
 
 from .joblist import JobList
-from .pending import OPEN_BATCH, PendingJob
+from .pending import PendingJob
+from .request import OPEN_BATCH
 
 if TYPE_CHECKING:
-    from .dispatch import Request
+    from .request import Request
 
 
 class batch:  # noqa: N801  (used like a function: with slurmic.batch(): ...)

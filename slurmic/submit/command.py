@@ -20,10 +20,11 @@ from slurmic.job import FrozenCode
 from slurmic.job.command import command_line
 from slurmic.progress import ProgressBar
 
-from .executors import build_executor, recorded
-from .freezing import pack_for, record_job_ids, withdraw
-from .limits import refusal
-from .settings import Settings
+from .arrays import refusal
+from .code import pack_for, record_job_ids, withdraw
+from .executors import build_executor
+from .note import submission_note
+from .request import Settings
 from .slurmexecutor import FrozenSlurmExecutor
 
 _SPEC = re.compile(r"(\d+(?:-\d+(?::\d+)?)?(?:,\d+(?:-\d+(?::\d+)?)?)*)(?:%(\d+))?")
@@ -156,7 +157,7 @@ def run_command(
         options.setdefault("chdir", os.getcwd())
     executor.parameters["additional_parameters"] = options
     script = _script(
-        executor, argv, frozen, {**recorded(settings), **note(argv, array, frozen)}, options
+        executor, argv, frozen, {**submission_note(settings), **note(argv, array, frozen)}, options
     )
     folder = JobPaths.get_first_id_independent_folder(executor.folder)
     folder.mkdir(parents=True, exist_ok=True)

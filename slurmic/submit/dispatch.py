@@ -2,53 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
-from dataclasses import dataclass
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from itertools import islice
 from typing import Any
 
 import submitit
 
-from slurmic.config import Mode
 from slurmic.job import FrozenCode
-from slurmic.job.calls import Call
-from slurmic.snapshot import PackedCode
+from slurmic.job.distributed import PyTorchDistributedTask
+from slurmic.snapshot import PackedSnapshot
 
-from .executors import build_executor, recorded
-from .finished import run_here
-from .freezing import frozen_code, pack, pack_request, record_jobs, warn_user, withdraw
+from .code import frozen_code, pack, pack_request, record_jobs, warn_user, withdraw
+from .executors import build_executor
 from .joblist import JobList
-from .localjobs import run_local
-from .pending import open_batch
-from .settings import Settings
-from .slurmexecutor import FrozenSlurmExecutor, Sending, send_all
-from .task import PyTorchDistributedTask, distributed_task
+from .localjobs import run_here, run_local
+from .note import submission_note
+from .request import Request, Settings, open_batch
+from .slurmexecutor import FrozenSlurmExecutor, Submission, submit_all
 
 Job = submitit.Job[Any]
-
-
-@dataclass
-class Request:
-    """Calls of one function that are to be submitted with the same settings.
-
-    Attributes:
-        settings: the function's.
-        function: what is called.
-        calls: the arguments of each call.
-    """
-
-    settings: Settings
-    function: Callable[..., Any]
-    calls: list[tuple[Sequence[Any], Mapping[str, Any]]]
-
-    @property
-    def mode(self) -> Mode:
-        """Where it runs."""
-        return self.settings.config.mode
-
-    def whole_calls(self) -> list[Call]:
-        """The calls, each with the function."""
-        return [(self.function, args, kwargs) for args, kwargs in self.calls]
 
 
 def run_call(
@@ -111,7 +84,7 @@ def submit_requests(requests: Sequence[Request]) -> list[list[Job]]:
         ConfigError, SelectionError, StoreError, SubmissionError: nothing was submitted, and nothing
             is left of it.
     """
-    packed: dict[Any, PackedCode] = {}
+    packed: dict[Any, PackedSnapshot] = {}
     frozen: dict[Any, FrozenCode] = {}
     codes: list[tuple[Request, FrozenCode | None]] = []
     try:
@@ -136,56 +109,80 @@ def submit_requests(requests: Sequence[Request]) -> list[list[Job]]:
             withdraw(each)
         raise
     for each in packed.values():
-        of_it = [request for request, code in codes if code and code.snapshot == each.record.id]
-        record_jobs(each, [job for request in of_it for job in found[id(request)]])
-    return [found[id(request)] for request in requests]
+        record_jobs(
+            each,
+            [
+                job
+                for (_, code), jobs in zip(codes, found, strict=True)
+                if code is not None and code.snapshot == each.record.id
+                for job in jobs
+            ],
+        )
+    return found
 
 
-def start(codes: Sequence[tuple[Request, FrozenCode | None]]) -> dict[int, list[Job]]:
-    """Run or submit requests from the code that each has; their jobs, by the request's id().
+def start(codes: Sequence[tuple[Request, FrozenCode | None]]) -> list[list[Job]]:
+    """Run or submit requests, each from the code beside it; the jobs of each, in order.
 
     Raises:
         ConfigError, SubmissionError: nothing was submitted.
     """
     # What runs here first: its failure, or Ctrl-C, finds nothing submitted.
-    found = {
-        id(request): run_local(request.settings, request.whole_calls(), frozen)
-        for request, frozen in codes
+    found = [
+        run_local(request.settings, request.whole_calls(), frozen)
         if request.mode == "local"
-    }
-    found.update(_send(codes))
+        else []
+        for request, frozen in codes
+    ]
+    for place, jobs in _submit(codes):
+        found[place] = jobs
     return found
 
 
-def _send(
+def _submit(
     codes: Sequence[tuple[Request, FrozenCode | None]],
-) -> dict[int, list[Job]]:
-    """Submit what is for Slurm; the jobs of each request, by its identity."""
-    together: dict[Any, list[Request]] = {}
+) -> Iterator[tuple[int, list[Job]]]:
+    """Submit what is for Slurm; the place of each such request, and its jobs."""
+    together: dict[Any, list[int]] = {}
     executors: dict[Any, submitit.AutoExecutor] = {}
     keys: dict[tuple[int, int], Any] = {}
-    for request, frozen in codes:
+    for place, (request, frozen) in enumerate(codes):
         if request.mode != "slurm":
             continue
         settings = request.settings
         known = (id(settings), id(frozen))
         if known not in keys:
-            keys[known] = repr(recorded(settings)), tuple(settings.conditions), repr(frozen)
-        key = keys[known]
-        if settings.config.use_distributed_env:
-            key = id(request)  # each has a rendezvous of its own
+            note = repr(submission_note(settings))
+            keys[known] = note, tuple(settings.conditions), repr(frozen)
+        # A distributed request has a rendezvous of its own, and so a job of its own.
+        key = place if settings.config.use_distributed_env else keys[known]
         if key not in executors:
             executors[key] = build_executor(settings, frozen)
-        together.setdefault(key, []).append(request)
-    sendings: list[Sending] = []
-    for key, requests in together.items():
-        calls = [call for request in requests for call in request.whole_calls()]
+        together.setdefault(key, []).append(place)
+    submissions: list[Submission] = []
+    for key, places in together.items():
+        calls = [call for place in places for call in codes[place][0].whole_calls()]
         executor = executors[key]._executor
         assert isinstance(executor, FrozenSlurmExecutor)
-        sendings += executor.parts(calls)
-    jobs = iter(send_all(sendings))
-    return {
-        id(request): list(islice(jobs, len(request.calls)))
-        for requests in together.values()
-        for request in requests
-    }
+        submissions += executor.split(calls)
+    jobs = iter(submit_all(submissions))
+    for places in together.values():
+        for place in places:
+            yield place, list(islice(jobs, len(codes[place][0].calls)))
+
+
+def distributed_task(settings: Settings) -> PyTorchDistributedTask:
+    """The task for a distributed function.
+
+    Raises:
+        ConfigError: its launch command has a placeholder that nothing fills.
+    """
+    task = PyTorchDistributedTask(
+        settings.config.distributed_launch_command,
+        list(sys.argv[1:]) if settings.system_argv is None else list(settings.system_argv),
+        settings.config,
+        verbose=True,
+        **settings.task,
+    )
+    task.command()  # a bad command is found now, not when the job starts
+    return task

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from dataclasses import asdict
 from typing import Any
 
 import submitit
@@ -14,11 +12,12 @@ from slurmic.environment import SECOND_LAUNCH
 from slurmic.errors import ConfigError
 from slurmic.job import FrozenCode, job_command, shell_exports
 from slurmic.job.delayed import UNLIMITED_MIN
+from slurmic.job.rendezvous import shell_port
 
 from .conditions import dependency_option
 from .jobs import ChildJob
-from .rendezvous import shell_port
-from .settings import Settings
+from .note import submission_note
+from .request import Settings
 from .slurmexecutor import FrozenSlurmExecutor
 
 
@@ -84,7 +83,7 @@ def _slurm_executor(settings: Settings, frozen: FrozenCode | None) -> submitit.A
         frozen,
         one_task_per_node=distributed,
         conditions=settings.conditions,
-        notes=recorded(settings),
+        notes=submission_note(settings),
     )
     executor = ExecutorFor(slurm, "slurm")
     extra = dict(settings.submit)
@@ -135,16 +134,6 @@ def _slurm_executor(settings: Settings, frozen: FrozenCode | None) -> submitit.A
     # waiting for ever; no limit of ours means the partition's own.
     executor._executor.parameters.setdefault("time", None)
     return executor
-
-
-def recorded(settings: Settings) -> dict[str, Any]:
-    """What a job's script keeps of how it was submitted, for it to be submitted again."""
-    config = settings.config
-    return {
-        "config": {**asdict(config), "output_path": os.path.abspath(config.output_path)},
-        "params": settings.params,
-        "submit": settings.submit,
-    }
 
 
 def _local_executor(settings: Settings, frozen: FrozenCode | None) -> submitit.AutoExecutor:

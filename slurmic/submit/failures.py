@@ -44,7 +44,7 @@ _ADVICE = {
 
 
 @dataclass(frozen=True)
-class Remains:
+class JobTraces:
     """What is left of a job to look at.
 
     Attributes:
@@ -103,20 +103,20 @@ class Remains:
 class _JobError(SlurmicError):
     """A job's error: a message, and below it what is left of the job."""
 
-    def __init__(self, message: str, remains: Remains, *, hint: str = "") -> None:
-        said = [*([hint] if hint else []), *remains.said()]
+    def __init__(self, message: str, traces: JobTraces, *, hint: str = "") -> None:
+        said = [*([hint] if hint else []), *traces.said()]
         super().__init__(message, hint="\n  ".join(said))
-        self.remains = remains
+        self.traces = traces
 
     def __reduce__(self) -> tuple[object, ...]:
         # By its text, not made anew: what it tells of may be gone by then.
-        return _again, (type(self), self.message, self.hint, self.remains)
+        return _again, (type(self), self.message, self.hint, self.traces)
 
 
-def _again(kind: type[_JobError], message: str, hint: str, remains: Remains) -> _JobError:
+def _again(kind: type[_JobError], message: str, hint: str, traces: JobTraces) -> _JobError:
     error = kind.__new__(kind, message)
     SlurmicError.__init__(error, message, hint=hint)
-    error.remains = remains
+    error.traces = traces
     return error
 
 
@@ -124,47 +124,47 @@ class JobFailedError(_JobError, FailedJobError):
     """What a job ran raised an exception.
 
     Args:
-        remains: what is left of the job.
+        traces: what is left of the job.
         trace: the traceback, as the job has written it.
     """
 
-    def __init__(self, remains: Remains, trace: str) -> None:
+    def __init__(self, traces: JobTraces, trace: str) -> None:
         lines = trace.rstrip().splitlines()
         frames = [place for place, line in enumerate(lines) if line.startswith('  File "')]
         after = lines[frames[-1] + 1 :] if frames else lines
         raised = next((line for line in after if line and not line.startswith(" ")), "")
         text = "\n".join(f"  {line}" for line in lines)
-        super().__init__(f"{remains.name} failed: {raised}\n{text}", remains)
+        super().__init__(f"{traces.name} failed: {raised}\n{text}", traces)
 
 
 class JobDiedError(_JobError, UncompletedJobError):
     """A job ended, or was ended, without a result.
 
     Args:
-        remains: what is left of the job.
+        traces: what is left of the job.
         state: its state, as Slurm's accounting has it.
     """
 
-    def __init__(self, remains: Remains, state: str) -> None:
+    def __init__(self, traces: JobTraces, state: str) -> None:
         advice = _ADVICE.get(state_name(state), "")
-        message = f"{remains.name} left no result: its state is {state}"
-        super().__init__(message, remains, hint=advice)
+        message = f"{traces.name} left no result: its state is {state}"
+        super().__init__(message, traces, hint=advice)
 
 
 class ResultUnreadableError(_JobError, UncompletedJobError):
     """A job has ended well, and its result cannot be loaded in this process.
 
     Args:
-        remains: what is left of the job.
+        traces: what is left of the job.
         path: the file with the result.
         error: why.
     """
 
-    def __init__(self, remains: Remains, path: str, error: Exception) -> None:
+    def __init__(self, traces: JobTraces, path: str, error: Exception) -> None:
         super().__init__(
-            f"{remains.name} has ended, and its result in {quoted(path)} cannot be loaded here: "
+            f"{traces.name} has ended, and its result in {quoted(path)} cannot be loaded here: "
             f"{type(error).__name__}: {error}",
-            remains,
+            traces,
             hint="what it is made of is not in this program as it was in the job: load it in a "
             "Python process that imports from the job's code",
         )

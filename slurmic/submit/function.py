@@ -11,7 +11,7 @@ from slurmic.config import SlurmConfig
 from slurmic.environment import is_second_launch
 from slurmic.errors import ConfigError
 
-from .settings import Condition, Settings
+from .request import Condition, Settings
 
 if TYPE_CHECKING:
     import submitit

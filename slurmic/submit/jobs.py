@@ -14,11 +14,12 @@ from submitit.slurm.slurm import SlurmJob
 
 from slurmic.cluster.states import state_name, was_killed
 from slurmic.errors import SlurmicError
-from slurmic.job.calls import calls_path, load_call
-from slurmic_store import DamagedError, SnapshotRecord, Store, read_record
+from slurmic.job.arraytask import load_call
+from slurmic.job.calls import calls_path
+from slurmic_store import DamagedError, SnapshotRecord, Store, read_record, read_record_beside
 
 from .conditions import why_impossible
-from .failures import JobDiedError, JobFailedError, Remains, ResultUnreadableError
+from .failures import JobDiedError, JobFailedError, JobTraces, ResultUnreadableError
 
 
 class UnmetConditionError(SlurmicError, UncompletedJobError):
@@ -26,7 +27,7 @@ class UnmetConditionError(SlurmicError, UncompletedJobError):
 
 
 @dataclass(frozen=True)
-class JobCode:
+class SnapshotRef:
     """The frozen code that a job belongs to.
 
     Attributes:
@@ -46,9 +47,9 @@ class FrozenJob(submitit.Job[Any]):
     All of it survives pickling, and works in another process.
     """
 
-    code: JobCode | None = None
+    code: SnapshotRef | None = None
 
-    def with_code(self, code: JobCode | None) -> None:
+    def with_code(self, code: SnapshotRef | None) -> None:
         """Tell the job which code it belongs to."""
         for job in (self, *self._sub_jobs):
             job.__dict__["code"] = code
@@ -67,9 +68,8 @@ class FrozenJob(submitit.Job[Any]):
         """
         if self.code is None:
             return None
-        beside = Path(self.code.code_folder + ".json")
         try:
-            record = SnapshotRecord.from_json(beside.read_bytes())
+            record = read_record_beside(self.code.code_folder)
             if record.id == self.code.snapshot:
                 return record
         except (OSError, DamagedError):
@@ -90,7 +90,7 @@ class FrozenJob(submitit.Job[Any]):
             outcome, trace = self._get_outcome_and_result()
         except UncompletedJobError as error:
             return error
-        return JobFailedError(self._remains(), trace) if outcome == "error" else None
+        return JobFailedError(self._traces(), trace) if outcome == "error" else None
 
     def _get_outcome_and_result(self) -> tuple[str, Any]:
         """submitit's, with errors that say where to look.
@@ -103,15 +103,15 @@ class FrozenJob(submitit.Job[Any]):
             outcome: tuple[str, Any] = super()._get_outcome_and_result()
             return outcome
         except UncompletedJobError as error:
-            raise JobDiedError(self._remains(), self.state) from error
+            raise JobDiedError(self._traces(), self.state) from error
         except Exception as error:
             raise ResultUnreadableError(
-                self._remains(), str(self.paths.result_pickle), error
+                self._traces(), str(self.paths.result_pickle), error
             ) from error
 
-    def _remains(self) -> Remains:
+    def _traces(self) -> JobTraces:
         task = f" (task {self.task_id})" if self.task_id else ""
-        return Remains(
+        return JobTraces(
             f"job {self.job_id}{task}",
             (str(self.paths.stderr), str(self.paths.stdout)),
             self.code_folder,

@@ -1,16 +1,12 @@
-"""Jobs of a batch, before it is submitted: which batch is open, and what its calls return."""
+"""What a call inside a batch returns: a job that becomes real when the batch is submitted."""
 
 from __future__ import annotations
 
-from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
 import submitit
 
 from slurmic.errors import SlurmicError
-
-if TYPE_CHECKING:
-    from .dispatch import Request
 
 
 class NotSubmittedError(SlurmicError, AttributeError):
@@ -47,16 +43,3 @@ class PendingJob(submitit.Job[Any]):
 
     def __repr__(self) -> str:
         return "<job of a batch that is not submitted>"
-
-
-class _Collects(Protocol):
-    def add(self, request: Request) -> list[PendingJob]: ...
-
-
-OPEN_BATCH: ContextVar[_Collects | None] = ContextVar("OPEN_BATCH", default=None)
-"""The batch that calls are collected in, by thread and task."""
-
-
-def open_batch() -> _Collects | None:
-    """The batch that this call is part of, or None."""
-    return OPEN_BATCH.get()

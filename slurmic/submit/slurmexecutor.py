@@ -11,7 +11,6 @@ when a later array is refused, and all of them are cancelled.
 from __future__ import annotations
 
 import copy
-import json
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -26,15 +25,14 @@ from slurmic.cluster import queue
 from slurmic.cluster.limits import longest_array
 from slurmic.errors import SlurmicError, SubmissionError
 from slurmic.job import FrozenCall, FrozenCode, job_command
-from slurmic.job.calls import Call, calls_path, write_calls
+from slurmic.job.calls import calls_path, write_calls
 from slurmic.job.delayed import UNLIMITED_MIN, DelayedSubmission
+from slurmic.job.payload import Call
 from slurmic.progress import ProgressBar
 
+from .arrays import Part, refusal, split
 from .jobs import SubmittedJob
-from .limits import Part, refusal, split
-
-NOTE = "# slurmic: "
-"""How the line of a script begins that says how it was submitted, in JSON."""
+from .note import note_line
 
 _BAR_FROM = 100
 """Tasks from which on a progress bar may be worth it."""
@@ -76,15 +74,15 @@ class FrozenSlurmExecutor(SlurmExecutor):
         self._notes = dict(notes or {})
         self._script_ids: list[str] = []
 
-    def parts(self, calls: Sequence[Call]) -> list[Sending]:
+    def split(self, calls: Sequence[Call]) -> list[Submission]:
         """The jobs and arrays that these calls are submitted as, in order."""
         if len(calls) == 1:
-            return [Sending(self, calls, Part(0, 1))]
+            return [Submission(self, calls, Part(0, 1))]
         at_once = int(self.parameters.get("array_parallelism") or 0)
-        parts: list[Sending] = []
+        parts: list[Submission] = []
         for part in split(len(calls), longest_array(), at_once):
             after = None if part.after is None else parts[part.after]
-            parts.append(Sending(self, calls[part.start : part.stop], part, after))
+            parts.append(Submission(self, calls[part.start : part.stop], part, after))
         return parts
 
     def _internal_process_submissions(
@@ -96,7 +94,7 @@ class FrozenSlurmExecutor(SlurmExecutor):
             SubmissionError: sbatch refused; nothing is left in the output folder.
         """
         calls = [(each.function, each.args, each.kwargs) for each in delayed_submissions]
-        return [*send_all(self.parts(calls))]
+        return [*submit_all(self.split(calls))]
 
     @property
     def _submitit_command_str(self) -> str:
@@ -116,10 +114,10 @@ class FrozenSlurmExecutor(SlurmExecutor):
     def _make_submission_file_text(self, command: str, uid: str) -> str:
         self._script_ids.append(uid)
         shebang, _, rest = str(super()._make_submission_file_text(command, uid)).partition("\n")
-        return f"{shebang}\n{NOTE}{json.dumps(self._notes, default=str)}\n{rest}"
+        return f"{shebang}\n{note_line(self._notes)}\n{rest}"
 
 
-class Sending:
+class Submission:
     """One job or one array on its way to Slurm: written, submitted, and undone if need be.
 
     Args:
@@ -134,7 +132,7 @@ class Sending:
         executor: FrozenSlurmExecutor,
         calls: Sequence[Call],
         part: Part,
-        after: Sending | None = None,
+        after: Submission | None = None,
     ) -> None:
         self.calls = calls
         self.job_id = ""
@@ -181,7 +179,7 @@ class Sending:
         """Call sbatch, and give the files their names.
 
         Args:
-            hold: let it wait for :func:`send_all` to release it.
+            hold: let it wait for :func:`submit_all` to release it.
 
         Raises:
             FailedJobError: sbatch refused.
@@ -236,7 +234,7 @@ class Sending:
         return delayed
 
 
-def send_all(sendings: Sequence[Sending]) -> list[SubmittedJob]:
+def submit_all(submissions: Sequence[Submission]) -> list[SubmittedJob]:
     """Submit jobs and arrays, in order: all of them or none.
 
     Raises:
@@ -244,24 +242,24 @@ def send_all(sendings: Sequence[Sending]) -> list[SubmittedJob]:
             nothing is left in the output folders.
     """
     jobs: list[SubmittedJob] = []
-    total = sum(len(each.calls) for each in sendings)
-    several = len(sendings) > 1
-    current: Sending | None = None
+    total = sum(len(each.calls) for each in submissions)
+    several = len(submissions) > 1
+    current: Submission | None = None
     try:
         with ProgressBar("writing tasks", total if total >= _BAR_FROM else 0) as bar:
-            for each in sendings:
+            for each in submissions:
                 each.write(bar)
         with ProgressBar("submitting tasks", total) as bar:
-            for current in sendings:
+            for current in submissions:
                 jobs += current.submit(hold=several)
                 bar.step(len(current.calls))
         current = None
-        _release([each.job_id for each in sendings if each.held])
+        _release([each.job_id for each in submissions if each.held])
     except BaseException as error:
         # Also when interrupted after sbatch: a job would wait for a pickle that never comes.
-        submitted = [each.job_id for each in sendings if each.job_id]
+        submitted = [each.job_id for each in submissions if each.job_id]
         cancelled = queue.cancel(submitted)
-        for each in sendings:
+        for each in submissions:
             each.discard()
         if isinstance(error, FailedJobError) and not isinstance(error, SlurmicError):
             raise refusal(
@@ -273,7 +271,7 @@ def send_all(sendings: Sequence[Sending]) -> list[SubmittedJob]:
     return jobs
 
 
-def _tasks(jobs: Sequence[SubmittedJob], current: Sending | None, total: int) -> str:
+def _tasks(jobs: Sequence[SubmittedJob], current: Submission | None, total: int) -> str:
     if total == 1 or current is None:
         return "the job"
     if len(current.calls) == total:

@@ -10,14 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slurmic.job.calls import (
-    CallPickler,
-    CallsFileError,
-    count_calls,
-    load_payload,
-    read_call,
-    write_calls,
-)
+from slurmic.job.calls import CallsFileError, count_calls, read_call, write_calls
+from slurmic.job.payload import CallPickler, load_payload
 
 
 def _load(path: Path, number: int) -> Any:

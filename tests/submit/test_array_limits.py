@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slurmic import ConfigError
+from slurmic.submit.arrays import refusal, split
 from slurmic.submit.command import ArraySpec
-from slurmic.submit.limits import refusal, split
 
 
 @given(

@@ -46,7 +46,7 @@ def rerun(ref: str, code: str, store: str, **options: Any) -> int:
     (1234_7) alone; conditions are not waited for again. Functions get the arguments that they had.
     Options change the job's configuration; what is not given stays as it was.
     """
-    from slurmic.submit import run_again, travels_by_value, what_ran
+    from slurmic.runs import past_job, run_again, travels_by_value
     from slurmic_store import StoreError
 
     found = finder(store).find_snapshot(ref)
@@ -54,7 +54,7 @@ def rerun(ref: str, code: str, store: str, **options: Any) -> int:
     if found.folder is None:
         raise StoreError(f"no job ran from snapshot '{record.id}': it was only stored")
     job_id = ref if found.kind == "job" else _only_job(found)
-    ran = what_ran(os.path.dirname(os.fsdecode(found.folder)), job_id)
+    ran = past_job(os.path.dirname(os.fsdecode(found.folder)), job_id)
     if code and travels_by_value(ran):
         warn(
             "functions of the script itself were sent with the job, and run as they were then; "

@@ -14,15 +14,15 @@ from slurmic import environment
 from slurmic.errors import SlurmicWarning
 from slurmic.job import FrozenCode
 from slurmic.job.paths import interpreter_prefixes
-from slurmic.snapshot import PackedCode, PackRequest, SizeLimits, pack_code
+from slurmic.snapshot import PackedSnapshot, PackRequest, SizeLimits, pack_code
 from slurmic_store import StoreError
 
 from .import_roots import find_import_roots, unpacked_modules
-from .jobs import FrozenJob, JobCode
-from .settings import Settings
+from .jobs import FrozenJob, SnapshotRef
+from .request import Settings
 
 
-def pack_for(settings: Settings) -> tuple[PackedCode, FrozenCode]:
+def pack_for(settings: Settings) -> tuple[PackedSnapshot, FrozenCode]:
     """A snapshot for a submission with these settings, and what its jobs have to know.
 
     Raises:
@@ -36,7 +36,7 @@ def pack_for(settings: Settings) -> tuple[PackedCode, FrozenCode]:
         raise
 
 
-def pack(wanted: PackRequest) -> PackedCode:
+def pack(wanted: PackRequest) -> PackedSnapshot:
     """A snapshot; the user is told what is to be said about it.
 
     Raises:
@@ -52,7 +52,7 @@ def pack(wanted: PackRequest) -> PackedCode:
     return packed
 
 
-def withdraw(packed: PackedCode) -> None:
+def withdraw(packed: PackedSnapshot) -> None:
     """Undo the packing of a submission that failed."""
     try:
         packed.withdraw()
@@ -60,16 +60,16 @@ def withdraw(packed: PackedCode) -> None:
         warn_user(f"what the failed submission left could not be removed: {error}")
 
 
-def record_jobs(packed: PackedCode, jobs: Sequence[submitit.Job[Any]]) -> None:
+def record_jobs(packed: PackedSnapshot, jobs: Sequence[submitit.Job[Any]]) -> None:
     """Tell the jobs of their code, and its record of the jobs."""
-    code = JobCode(packed.record.id, packed.code_folder, os.fsdecode(packed.store.path))
+    code = SnapshotRef(packed.record.id, packed.code_folder, os.fsdecode(packed.store.path))
     for job in jobs:
         if isinstance(job, FrozenJob):
             job.with_code(code)
     record_job_ids(packed, [job.job_id for job in jobs])
 
 
-def record_job_ids(packed: PackedCode, job_ids: Sequence[str]) -> None:
+def record_job_ids(packed: PackedSnapshot, job_ids: Sequence[str]) -> None:
     """Add jobs to the record of their code."""
     try:
         packed.attach_jobs(tuple(job_ids))
@@ -110,7 +110,7 @@ def pack_request(settings: Settings) -> PackRequest:
     )
 
 
-def frozen_code(settings: Settings, packed: PackedCode) -> FrozenCode:
+def frozen_code(settings: Settings, packed: PackedSnapshot) -> FrozenCode:
     """What the job has to know; warns of imported modules that the snapshot lacks."""
     cwd = os.getcwd()
     here: dict[str, Any] = {

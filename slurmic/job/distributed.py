@@ -29,10 +29,8 @@ import submitit
 from slurmic.config import SlurmConfig
 from slurmic.environment import SECOND_LAUNCH
 from slurmic.errors import ConfigError, SubmissionError
-from slurmic.job import FrozenCode
-
-from .rendezvous import free_port
-from .settings import Settings
+from slurmic.job.frozen_code import FrozenCode
+from slurmic.job.rendezvous import free_port
 
 
 class Task:
@@ -242,20 +240,3 @@ def _words(command: str) -> list[str]:
         return shlex.split(command)
     except ValueError:
         return command.split()
-
-
-def distributed_task(settings: Settings) -> PyTorchDistributedTask:
-    """The task for a distributed function.
-
-    Raises:
-        ConfigError: its launch command has a placeholder that nothing fills.
-    """
-    task = PyTorchDistributedTask(
-        settings.config.distributed_launch_command,
-        list(sys.argv[1:]) if settings.system_argv is None else list(settings.system_argv),
-        settings.config,
-        verbose=True,
-        **settings.task,
-    )
-    task.command()  # a bad command is found now, not when the job starts
-    return task

@@ -1,13 +1,18 @@
-"""What a configured function carries besides the function."""
+"""What is to be submitted: the settings of a configured function, and the calls of it.
+
+Also which batch is open: inside one, requests are collected and not submitted at once.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Protocol, get_args
 
-from slurmic.config import SlurmConfig
+from slurmic.config import Mode, SlurmConfig
 from slurmic.errors import ConfigError
+from slurmic.job.payload import Call
 
 from .pending import PendingJob
 
@@ -57,6 +62,47 @@ class Settings:
         if not ids:
             raise ConfigError(f"condition '{condition}' on no job", hint="give it a job")
         self.conditions.append(":".join((condition, *ids)))
+
+
+@dataclass
+class Request:
+    """Calls of one function that are to be submitted with the same settings.
+
+    Attributes:
+        settings: the function's.
+        function: what is called.
+        calls: the arguments of each call.
+    """
+
+    settings: Settings
+    function: Callable[..., Any]
+    calls: list[tuple[Sequence[Any], Mapping[str, Any]]]
+
+    @property
+    def mode(self) -> Mode:
+        """Where it runs."""
+        return self.settings.config.mode
+
+    def whole_calls(self) -> list[Call]:
+        """The calls, each with the function."""
+        return [(self.function, args, kwargs) for args, kwargs in self.calls]
+
+
+class Collecting(Protocol):
+    """What calls are collected in."""
+
+    def add(self, request: Request) -> list[PendingJob]:
+        """Collect the calls of a request; their jobs-to-be."""
+        ...
+
+
+OPEN_BATCH: ContextVar[Collecting | None] = ContextVar("OPEN_BATCH", default=None)
+"""The batch that calls are collected in, by thread and task."""
+
+
+def open_batch() -> Collecting | None:
+    """The batch that this call is part of, or None."""
+    return OPEN_BATCH.get()
 
 
 def _job_ids(jobs: Any) -> Iterable[str]:
