@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from slurmic.snapshot.archive import make_archive
-from slurmic_store import Store, build_folder, decode_tree
+from slurmic_store import FolderOptions, Store, build_folder, decode_tree
 
 from .harness import Candidate, Settings, alternate, remove
 from .latency import DELAY, operation
@@ -59,9 +59,9 @@ def run(settings: Settings, report: Report) -> None:
     store = Store.open(str(behind / "store"))
     tree = decode_tree(store.read_manifest(packed.record.tree))
     folder = Path(packed.code_folder)
-    archive = Path(make_archive(str(folder).encode(), tree))
+    archive = Path(make_archive(str(folder).encode(), tree, store))
     compiled = behind / "compiled"
-    build_folder(store, packed.record.tree, str(compiled), link_mode="copy")
+    build_folder(store, packed.record.tree, str(compiled), options=FolderOptions(link_mode="copy"))
     _import_in_processes(compiled, None, count, settings.scratch, processes=1)
 
     with (

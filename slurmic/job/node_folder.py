@@ -27,6 +27,7 @@ import sys
 import tempfile
 
 from slurmic.errors import SlurmicError
+from slurmic_store import StoreError
 
 _LOCK, _UNPACKING, _CODE = "lock", "unpacking", "code"
 _NAMED = 5
@@ -40,7 +41,7 @@ def node_folder(archive: str, key: str) -> str:
     """The unpacked code on this node, until this process ends.
 
     Args:
-        archive: a tar file, compressed with zstandard.
+        archive: what :func:`slurmic_store.write_archive` has written.
         key: names the folder; equal for processes that share it. Without a dot.
 
     Raises:
@@ -51,7 +52,7 @@ def node_folder(archive: str, key: str) -> str:
         remove_unused(top, but=key)
         folder = os.path.join(top, key)
         lock = _hold(folder, archive)
-    except OSError as error:
+    except (OSError, StoreError) as error:
         raise NodeFolderError(
             f'"{archive}" cannot be unpacked below "{tempfile.gettempdir()}" on this node: {error}',
             hint='set TMPDIR to a folder with room on the nodes, or code_stage to "shared"',
@@ -129,20 +130,13 @@ def _is_in_place(folder: str, lock: int) -> bool:
 
 
 def _unpack(archive: str, folder: str) -> None:
-    import tarfile
-
-    import zstandard
+    from slurmic_store import unpack_archive
 
     staged = os.path.join(folder, f"{_CODE}.partial")
-    shutil.rmtree(staged, ignore_errors=True)  # of a process that was killed at it
-    with (
-        open(archive, "rb") as file,
-        zstandard.ZstdDecompressor().stream_reader(file) as stream,
-        tarfile.open(fileobj=stream, mode="r|", errors="surrogateescape") as tar,
-    ):
-        # Our own archive. Newer Pythons would make read-only files writable.
-        tar.extraction_filter = lambda member, path: member
-        tar.extractall(staged)
+    shutil.rmtree(staged, ignore_errors=True)  # left by a process that was killed
+    os.mkdir(staged)
+    with open(archive, "rb") as file:
+        unpack_archive(file, os.fsencode(staged), name=archive)
     os.rename(staged, os.path.join(folder, _CODE))
 
 

@@ -12,9 +12,7 @@ same, the task copies that folder.
 
 from __future__ import annotations
 
-import contextlib
 import os
-import shutil
 import sys
 from dataclasses import replace
 
@@ -56,25 +54,22 @@ def own_code(frozen: FrozenCode) -> FrozenCode:
 
 
 def _build(frozen: FrozenCode, folder: str) -> None:
-    from slurmic_store import Store, StoreError, build_folder
+    from slurmic_store import (
+        Store,
+        StoreError,
+        TreeContent,
+        build_folder,
+        read_tree,
+        write_folder,
+    )
 
     try:
         build_folder(Store.open(frozen.store, create=False), frozen.tree, folder)
     except StoreError as error:
         _say(f"{error}\n  the task's folder is copied from {frozen.code_folder}")
-        _copy(frozen.code_folder, folder)
-
-
-def _copy(source: str, folder: str) -> None:
-    staged = f"{folder}.{os.getpid()}"
-    os.makedirs(os.path.dirname(folder), exist_ok=True)
-    try:
-        shutil.copytree(source, staged, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
-        os.rename(staged, folder)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            shutil.rmtree(staged)
-        raise
+        source = os.fsencode(frozen.code_folder)
+        tree = read_tree(frozen.tree, None, [source])
+        write_folder(tree, TreeContent(tree, None, [source]).open, folder)
 
 
 def _say(message: str) -> None:

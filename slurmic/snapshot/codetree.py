@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,7 +16,6 @@ from slurmic.config import DEFAULT_EXCLUDED, DEFAULT_SUFFIXES
 from slurmic.selection import Selection, SelectionRules, select
 from slurmic.selection.boundaries import is_submissions_folder
 from slurmic_store import (
-    DestinationError,
     SnapshotRecord,
     SourceError,
     Store,
@@ -131,43 +129,6 @@ def working_tree(root: str, like: SnapshotRecord | None, store: Store | None) ->
     label = f"the working tree {printable(selection.root)}"
     note = "" if like is None else _functions_note(like)
     return WorkingTree(label, tree, open_file, (selection.root,), selection, like, note)
-
-
-def write_folder(tree: CodeTree, entries: Sequence[TreeEntry], folder: bytes) -> None:
-    """Write files of a tree into a new folder, writable: staged beside it, then renamed.
-
-    Args:
-        tree: where the content comes from.
-        entries: which of its files.
-        folder: absolute path; must not exist.
-
-    Raises:
-        StoreError: a content cannot be had, or the folder cannot be written.
-    """
-    stage = os.path.join(
-        os.path.dirname(folder), b".slurmic-checkout-" + os.urandom(8).hex().encode()
-    )
-    try:
-        os.makedirs(stage)
-        for entry in entries:
-            path = os.path.join(stage, entry.path)
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            with tree.open(entry) as source:
-                if entry.target is not None:
-                    os.symlink(entry.target, path)
-                    continue
-                with open(path, "xb") as copy:
-                    shutil.copyfileobj(source, copy)
-                    os.fchmod(copy.fileno(), entry.mode | 0o200)
-        os.rename(stage, folder)
-    except BaseException as error:
-        shutil.rmtree(stage, ignore_errors=True)
-        if isinstance(error, OSError):
-            raise DestinationError(
-                f"cannot write {quoted(folder)}: {(error.strerror or str(error)).lower()}",
-                path=folder,
-            ) from error
-        raise
 
 
 def _rules_like(record: SnapshotRecord | None, root: str) -> SelectionRules:

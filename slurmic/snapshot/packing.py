@@ -19,6 +19,7 @@ from slurmic_store import (
     CodeFolderName,
     LinkMode,
     Snapshot,
+    SnapshotOptions,
     SnapshotRecord,
     Store,
     attach_jobs,
@@ -130,7 +131,7 @@ class PackedSnapshot:
         Raises:
             OSError: it cannot be written.
         """
-        return make_archive(os.fsencode(self.code_folder), self.snapshot.tree)
+        return make_archive(os.fsencode(self.code_folder), self.snapshot.tree, self.store)
 
     @property
     def warnings(self) -> list[str]:
@@ -235,12 +236,14 @@ def _take(
         os.fsencode(root),
         selection.paths,
         output_folder=None if output is None else os.fsencode(output),
-        name=request.folder_name or "code",
-        on_taken="fail" if request.folder_name else "number",
-        link_mode=request.link_mode,
-        pin_name=request.pin_name,
-        info=about,
-        inspect=inspect,
+        options=SnapshotOptions(
+            name=request.folder_name or "code",
+            on_taken="fail" if request.folder_name else "number",
+            link_mode=request.link_mode,
+            pin_name=request.pin_name,
+            info=about,
+            inspect=inspect,
+        ),
     )
     packed = PackedSnapshot(store, location, snapshot, selection, root, made, tuple(said))
     if request.reuse:

@@ -34,6 +34,7 @@ from slurmic_store import (
     pinned_ids,
     quoted,
     read_record,
+    read_record_beside,
     scan_records,
     snapshot_ids,
 )
@@ -282,8 +283,7 @@ def _record_beside(folder: bytes, records: Sequence[SnapshotRecord]) -> Snapshot
     if read_head(path, len(RECORD_HEAD)) != RECORD_HEAD:
         return None
     try:
-        with open(path, "rb") as stream:
-            beside = SnapshotRecord.from_json(stream.read())
+        beside = read_record_beside(folder)
     except (OSError, DamagedError):
         return None
     return next((record for record in records if record.id == beside.id), beside)

@@ -21,7 +21,9 @@ from slurmic_store import (
     Store,
     StoreError,
     attach_jobs,
+    is_bytecode,
     read_record,
+    read_record_beside,
     verify_code_folder,
 )
 
@@ -46,7 +48,7 @@ def find_reusable(store: Store, made: SnapshotRecord) -> SnapshotRecord | None:
         report = verify_code_folder(older.code_folder, checksum=False)
     except StoreError:
         return None
-    if not report.intact or not all(_is_bytecode(found.path) for found in report.added):
+    if not report.intact or not all(is_bytecode(found.path) for found in report.added):
         return None
     return older
 
@@ -87,8 +89,7 @@ def _newest_beside(folder: bytes, but: str) -> SnapshotRecord | None:
         if not name.endswith(b".json") or not os.path.isdir(beside):
             continue
         try:
-            with open(beside + b".json", "rb") as stream:
-                record = SnapshotRecord.from_json(stream.read())
+            record = read_record_beside(beside)
         except (OSError, StoreError):
             continue
         if record.id != but and record.code_folder == beside:
@@ -98,7 +99,3 @@ def _newest_beside(folder: bytes, but: str) -> SnapshotRecord | None:
                 else max(newest, record, key=lambda each: (each.created, each.id))
             )
     return newest
-
-
-def _is_bytecode(path: bytes) -> bool:
-    return b"__pycache__" in path.split(b"/")

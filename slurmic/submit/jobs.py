@@ -16,7 +16,7 @@ from slurmic.cluster.states import state_name, was_killed
 from slurmic.errors import SlurmicError
 from slurmic.job.arraytask import load_call
 from slurmic.job.calls import calls_path
-from slurmic_store import DamagedError, SnapshotRecord, Store, read_record
+from slurmic_store import DamagedError, SnapshotRecord, Store, read_record, read_record_beside
 
 from .conditions import why_impossible
 from .failures import JobDiedError, JobFailedError, JobTraces, ResultUnreadableError
@@ -68,9 +68,8 @@ class FrozenJob(submitit.Job[Any]):
         """
         if self.code is None:
             return None
-        beside = Path(self.code.code_folder + ".json")
         try:
-            record = SnapshotRecord.from_json(beside.read_bytes())
+            record = read_record_beside(self.code.code_folder)
             if record.id == self.code.snapshot:
                 return record
         except (OSError, DamagedError):

@@ -41,20 +41,29 @@ if TYPE_CHECKING:
     )
     from .format.digests import digest_of
     from .format.manifest import decode_tree
+    from .format.names import is_bytecode
     from .format.record import SnapshotRecord
     from .format.tree import Tree, TreeEntry
+    from .fs.creating import NewFile, replacing
     from .fs.pace import THREADS, Pace, threaded_map
     from .fs.progress import Listener, followed, reporting
-    from .pack.from_store import BuiltFolder, build_folder
+    from .pack.from_store import BuiltFolder, FolderOptions, build_folder, write_folder
     from .pack.naming import CodeFolderName
     from .pack.snapshot import (
         REFRESH_AFTER,
         Snapshot,
+        SnapshotOptions,
         SnapshotStats,
         take_snapshot,
         withdraw_snapshot,
     )
-    from .read.archive import ArchiveLimits, import_archive, write_archive
+    from .read.archive import (
+        ArchiveLimits,
+        Compression,
+        import_archive,
+        unpack_archive,
+        write_archive,
+    )
     from .read.content import TreeContent, read_tree
     from .source.selected import read_source_tree
     from .store.liveness import is_superseded
@@ -65,6 +74,7 @@ if TYPE_CHECKING:
         anchor_state,
         attach_jobs,
         read_record,
+        read_record_beside,
         read_records,
         scan_records,
         snapshot_ids,
@@ -80,20 +90,24 @@ __all__ = [
     "ArchiveLimits",
     "BuiltFolder",
     "CodeFolderName",
+    "Compression",
     "DamagedError",
     "DestinationError",
     "Finding",
     "FindingKind",
+    "FolderOptions",
     "FolderUsage",
     "GcPlan",
     "GcStats",
     "LinkMode",
     "LinkModeError",
     "Listener",
+    "NewFile",
     "Pace",
     "RepairReport",
     "Repaired",
     "Snapshot",
+    "SnapshotOptions",
     "SnapshotRecord",
     "SnapshotStats",
     "SourceChangedError",
@@ -117,6 +131,7 @@ __all__ = [
     "digest_of",
     "followed",
     "import_archive",
+    "is_bytecode",
     "is_superseded",
     "measure_sharing",
     "measure_usage",
@@ -126,30 +141,31 @@ __all__ = [
     "printable",
     "quoted",
     "read_record",
+    "read_record_beside",
     "read_records",
     "read_source_tree",
     "read_tree",
     "repair_code_folder",
     "repair_store",
+    "replacing",
     "reporting",
     "scan_records",
     "snapshot_ids",
     "take_snapshot",
     "threaded_map",
     "try_folders",
+    "unpack_archive",
     "unpin",
     "verify_code_folder",
     "verify_store",
     "withdraw_snapshot",
     "write_archive",
+    "write_folder",
 ]
 
 __getattr__ = lazy_names(
     __name__,
     {
-        ".pack.from_store": "BuiltFolder build_folder",
-        ".pack.naming": "CodeFolderName",
-        ".pack.snapshot": "REFRESH_AFTER Snapshot SnapshotStats take_snapshot withdraw_snapshot",
         ".check.findings": "Finding FindingKind VerifyReport",
         ".check.repairfolder": "repair_code_folder",
         ".check.repairstore": "RepairReport Repaired repair_store",
@@ -164,19 +180,26 @@ __getattr__ = lazy_names(
         ),
         ".format.digests": "digest_of",
         ".format.manifest": "decode_tree",
+        ".format.names": "is_bytecode",
         ".format.record": "SnapshotRecord",
         ".format.tree": "Tree TreeEntry",
+        ".fs.creating": "NewFile replacing",
         ".fs.pace": "Pace THREADS threaded_map",
         ".fs.progress": "Listener followed reporting",
-        ".read.archive": "ArchiveLimits import_archive write_archive",
+        ".pack.from_store": "BuiltFolder FolderOptions build_folder write_folder",
+        ".pack.naming": "CodeFolderName",
+        ".pack.snapshot": (
+            "REFRESH_AFTER Snapshot SnapshotOptions SnapshotStats take_snapshot withdraw_snapshot"
+        ),
+        ".read.archive": "ArchiveLimits Compression import_archive unpack_archive write_archive",
         ".read.content": "TreeContent read_tree",
         ".source.selected": "read_source_tree",
         ".store.liveness": "is_superseded",
         ".store.method": "LinkMode",
         ".store.pins": "pin pinned_ids unpin",
         ".store.records": (
-            "AnchorState anchor_state attach_jobs read_record read_records scan_records "
-            "snapshot_ids"
+            "AnchorState anchor_state attach_jobs read_record read_record_beside read_records "
+            "scan_records snapshot_ids"
         ),
         ".store.store": "Store",
         ".store.trials": "Trials try_folders",

@@ -6,13 +6,12 @@ import os
 import signal
 import subprocess
 import sys
-import tarfile
 from pathlib import Path
 
 import pytest
-import zstandard
 
 from slurmic.job.node_folder import NodeFolderError, node_folder
+from slurmic_store import TreeContent, read_source_tree, write_archive
 
 HOLD = """
 import os, sys, time
@@ -32,12 +31,11 @@ def archive(tmp_path: Path) -> Path:
     for name in ("a.py", *(f"{number}.py" for number in range(300))):
         (tree / name).write_text(name)
         (tree / name).chmod(0o444)
-    plain = tmp_path / "code.tar"
-    with tarfile.open(plain, "w") as tar:
-        for path in sorted(tree.iterdir()):
-            tar.add(path, path.name)
     packed = tmp_path / "code.tar.zst"
-    packed.write_bytes(zstandard.compress(plain.read_bytes()))
+    found = read_source_tree(os.fsencode(tree), sorted(os.listdir(os.fsencode(tree))))
+    content = TreeContent(found, None, [os.fsencode(tree)])
+    with open(packed, "wb") as out:
+        write_archive(found, content.open, out, compression="fast")
     return packed
 
 

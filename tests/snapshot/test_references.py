@@ -10,6 +10,7 @@ import pytest
 
 from slurmic.snapshot.references import FoundSnapshot, resolve_reference
 from slurmic_store import (
+    SnapshotOptions,
     SnapshotRecord,
     Store,
     UnknownSnapshotError,
@@ -50,7 +51,7 @@ class Scene:
             os.fsencode(project),
             [b"a.py"],
             output_folder=os.fsencode(self.folder / output),
-            info=lambda: {"code_root": str(project)},
+            options=SnapshotOptions(info=lambda: {"code_root": str(project)}),
         )
         return read_record(self.store, snapshot.record.id)
 

@@ -13,6 +13,7 @@ from slurmic_store import (
     Finding,
     LinkMode,
     Snapshot,
+    SnapshotOptions,
     Store,
     take_snapshot,
     verify_code_folder,
@@ -54,7 +55,11 @@ class World:
         paths = [*SOURCE, b"link", b"pkg/up"]
         output = os.fsencode(self.base / name)
         return take_snapshot(
-            self.store, self.root, paths, output_folder=output, link_mode=link_mode
+            self.store,
+            self.root,
+            paths,
+            output_folder=output,
+            options=SnapshotOptions(link_mode=link_mode),
         )
 
     def content(self) -> dict[bytes, bytes]:

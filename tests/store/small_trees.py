@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from slurmic_store import LinkMode, Snapshot, Store, take_snapshot, verify_store
+from slurmic_store import LinkMode, Snapshot, SnapshotOptions, Store, take_snapshot, verify_store
 
 FILES = {
     b"main.py": b"import pkg\n",
@@ -38,7 +38,13 @@ def pack(
 ) -> Snapshot:
     paths = [*FILES, b"link"] if paths is None else paths
     folder = os.fsencode(output)
-    return take_snapshot(store, os.fsencode(root), paths, output_folder=folder, link_mode=link_mode)
+    return take_snapshot(
+        store,
+        os.fsencode(root),
+        paths,
+        output_folder=folder,
+        options=SnapshotOptions(link_mode=link_mode),
+    )
 
 
 def code_of(snapshot: Snapshot) -> bytes:

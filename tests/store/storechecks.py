@@ -13,7 +13,15 @@ from pathlib import Path
 
 import xxhash
 
-from slurmic_store import Snapshot, Store, decode_tree, plan_gc, read_records, take_snapshot
+from slurmic_store import (
+    Snapshot,
+    SnapshotOptions,
+    Store,
+    decode_tree,
+    plan_gc,
+    read_records,
+    take_snapshot,
+)
 from slurmic_store.store.method import LinkMode
 
 DEEP = bool(os.environ.get("SLURMIC_DEEP")) or os.environ.get("HYPOTHESIS_PROFILE") == "ci"
@@ -86,8 +94,7 @@ class Project:
             self.root,
             self.names(),
             output_folder=folder,
-            link_mode=link_mode,
-            **options,  # type: ignore[arg-type]
+            options=SnapshotOptions(link_mode=link_mode, **options),  # type: ignore[arg-type]
         )
 
 

@@ -56,7 +56,9 @@ def _write_source(root: Path) -> list[bytes]:
 def _exported(store: Store, snapshot: Snapshot, *, compress: bool = True) -> bytes:
     tree = decode_tree(store.read_manifest(snapshot.record.tree))
     out = io.BytesIO()
-    write_archive(tree, TreeContent(tree, store).open, out, compress=compress)
+    write_archive(
+        tree, TreeContent(tree, store).open, out, compression="strong" if compress else "none"
+    )
     return out.getvalue()
 
 
@@ -185,11 +187,11 @@ def _with_mode(mode: int) -> Callable[[tarfile.TarInfo], None]:
         (_named("code/" + "d/" * 300 + "x"), "deep"),
         (_named("code/RENAMED"), "has been changed"),
         (_with_mode(0o755), "has been changed"),
-        (_with_mode(0o044), "nobody may read"),
-        (_typed(tarfile.LNKTYPE, "/etc/passwd"), "no file"),
-        (_typed(tarfile.CHRTYPE), "no file"),
-        (_typed(tarfile.BLKTYPE), "no file"),
-        (_typed(tarfile.FIFOTYPE), "no file"),
+        (_with_mode(0o044), "its owner may not read"),
+        (_typed(tarfile.LNKTYPE, "/etc/passwd"), "is not a file"),
+        (_typed(tarfile.CHRTYPE), "is not a file"),
+        (_typed(tarfile.BLKTYPE), "is not a file"),
+        (_typed(tarfile.FIFOTYPE), "is not a file"),
         (_typed(tarfile.SYMTYPE, "/etc/passwd"), "has been changed"),
         (_typed(tarfile.DIRTYPE), "has been changed"),
     ],

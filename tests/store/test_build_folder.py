@@ -24,6 +24,7 @@ from storefaults import in_child, raising, watched
 from slurmic_store import (
     DamagedError,
     DestinationError,
+    FolderOptions,
     LinkMode,
     LinkModeError,
     Snapshot,
@@ -54,7 +55,12 @@ def content_of(snapshot: Snapshot) -> dict[bytes, Any]:
 def test_equals_the_code_folder(
     tmp_path: Path, store: Store, stored: Snapshot, mode: LinkMode
 ) -> None:
-    built = build_folder(store, stored.record.tree, tmp_path / "a" / "b" / "new", link_mode=mode)  # type: ignore[arg-type]
+    built = build_folder(
+        store,
+        stored.record.tree,
+        tmp_path / "a" / "b" / "new",
+        options=FolderOptions(link_mode=mode),
+    )  # type: ignore[arg-type]
     assert built.folder == os.fsencode(tmp_path / "a" / "b" / "new")
     assert read_folder(built.folder) == content_of(stored)
     assert (built.files, built.size) == (stored.record.files, stored.record.size)
@@ -76,7 +82,12 @@ def test_equals_the_code_folder(
 
 def test_writable_files_are_independent(tmp_path: Path, store: Store, stored: Snapshot) -> None:
     """Somebody who checks a tree out to work on it must not change the store's blobs."""
-    built = build_folder(store, stored.record.tree, os.fsencode(tmp_path / "new"), writable=True)
+    built = build_folder(
+        store,
+        stored.record.tree,
+        os.fsencode(tmp_path / "new"),
+        options=FolderOptions(writable=True),
+    )
     for path, (kind, mode, data) in content_of(stored).items():
         new = read_folder(built.folder)[path]
         assert new == (kind, mode | 0o200 if kind == "file" else 0, data)
@@ -88,7 +99,12 @@ def test_writable_files_are_independent(tmp_path: Path, store: Store, stored: Sn
     assert built.notices == ()
     check_store(store)
     with pytest.raises(LinkModeError, match="both hard links and writable"):
-        build_folder(store, stored.record.tree, b"/no/where", writable=True, link_mode="hardlink")
+        build_folder(
+            store,
+            stored.record.tree,
+            b"/no/where",
+            options=FolderOptions(writable=True, link_mode="hardlink"),
+        )
 
 
 def test_what_is_there_is_refused(tmp_path: Path, store: Store, stored: Snapshot) -> None:
@@ -97,7 +113,7 @@ def test_what_is_there_is_refused(tmp_path: Path, store: Store, stored: Snapshot
     (tmp_path / "file").write_text("mine")
     (tmp_path / "link").symlink_to("nowhere")
     for name in ("empty", "file", "link", "out"):
-        with pytest.raises(DestinationError, match="exists already"):
+        with pytest.raises(DestinationError, match="already exists"):
             build_folder(store, stored.record.tree, os.fsencode(tmp_path / name))
     assert (tmp_path / "file").read_text() == "mine"
 
@@ -107,7 +123,7 @@ def test_what_is_there_is_refused(tmp_path: Path, store: Store, stored: Snapshot
         if name == "symlink" and not (tmp_path / "new").exists():
             (tmp_path / "new" / "theirs").mkdir(parents=True)
 
-    with watched(meanwhile), pytest.raises(DestinationError, match="exists already"):
+    with watched(meanwhile), pytest.raises(DestinationError, match="already exists"):
         build_folder(store, stored.record.tree, os.fsencode(tmp_path / "new"))
     assert os.listdir(tmp_path / "new") == ["theirs"]
     assert sorted(os.listdir(tmp_path)) == left
@@ -119,7 +135,7 @@ def test_only_some_files(tmp_path: Path, store: Store, stored: Snapshot) -> None
         store,
         stored.record.tree,
         os.fsencode(tmp_path / "new"),
-        only=lambda entry: entry.path.startswith(b"package/"),
+        options=FolderOptions(only=lambda entry: entry.path.startswith(b"package/")),
     )
     assert set(read_folder(built.folder)) == {
         path for path in content_of(stored) if path.startswith(b"package/")
@@ -160,7 +176,12 @@ def test_a_blob_that_is_missing_or_damaged(
     )
     harm(blob)
     with pytest.raises(DamagedError, match=r"'train.py' \((missing|damaged)\)") as caught:
-        build_folder(store, stored.record.tree, os.fsencode(tmp_path / "x" / "new"), link_mode=mode)
+        build_folder(
+            store,
+            stored.record.tree,
+            os.fsencode(tmp_path / "x" / "new"),
+            options=FolderOptions(link_mode=mode),
+        )
     assert "slurmic verify --repair" in caught.value.hint
     assert caught.value.path == blob
     assert not (tmp_path / "x").exists()
@@ -194,7 +215,10 @@ def test_blobs_whose_links_are_used_up(tmp_path: Path, store: Store, stored: Sna
 
     with watched(full):
         built = build_folder(
-            store, stored.record.tree, os.fsencode(tmp_path / "new"), link_mode="hardlink"
+            store,
+            stored.record.tree,
+            os.fsencode(tmp_path / "new"),
+            options=FolderOptions(link_mode="hardlink"),
         )
     assert read_folder(built.folder) == content_of(stored)
     after = {name: os.lstat(path).st_ino for name, path in blob_files(store).items()}
@@ -213,7 +237,10 @@ def test_old_blobs_are_renewed_if_asked_for(tmp_path: Path, store: Store, stored
     build_folder(store, stored.record.tree, os.fsencode(tmp_path / "old"))
     assert {os.lstat(path).st_ino for path in blob_files(store).values()} == before
     built = build_folder(
-        store, stored.record.tree, os.fsencode(tmp_path / "new"), refresh_after=14 * 86400
+        store,
+        stored.record.tree,
+        os.fsencode(tmp_path / "new"),
+        options=FolderOptions(refresh_after=14 * 86400),
     )
     assert not {os.lstat(path).st_ino for path in blob_files(store).values()} & before
     assert read_folder(built.folder) == content_of(stored)
@@ -234,7 +261,10 @@ def test_a_damaged_blob_that_is_old_is_not_renewed(
     age(blob, 20 * 86400)
     with pytest.raises(DamagedError, match=r"'secret.txt' \(damaged\)"):
         build_folder(
-            store, stored.record.tree, os.fsencode(tmp_path / "new"), refresh_after=14 * 86400
+            store,
+            stored.record.tree,
+            os.fsencode(tmp_path / "new"),
+            options=FolderOptions(refresh_after=14 * 86400),
         )
     assert not (tmp_path / "new").exists()
 
@@ -246,7 +276,10 @@ def test_links_that_are_refused(tmp_path: Path, store: Store, stored: Snapshot) 
         built = build_folder(store, stored.record.tree, os.fsencode(tmp_path / "new"))
         with pytest.raises(LinkModeError):
             build_folder(
-                store, stored.record.tree, os.fsencode(tmp_path / "no"), link_mode="hardlink"
+                store,
+                stored.record.tree,
+                os.fsencode(tmp_path / "no"),
+                options=FolderOptions(link_mode="hardlink"),
             )
     assert read_folder(built.folder) == content_of(stored)
     (notice,) = built.notices
@@ -273,7 +306,9 @@ def test_interrupted_at_every_step(
     target = tmp_path / "new" / "code"
 
     def build() -> None:
-        build_folder(store, stored.record.tree, os.fsencode(target), link_mode=mode)
+        build_folder(
+            store, stored.record.tree, os.fsencode(target), options=FolderOptions(link_mode=mode)
+        )
 
     calls = in_child(build).calls
     assert calls > 10

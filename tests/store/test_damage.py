@@ -25,6 +25,7 @@ from storechecks import (
 from storefaults import in_child, watched
 
 from slurmic_store import (
+    SnapshotOptions,
     SourceChangedError,
     SourceError,
     Store,
@@ -314,7 +315,7 @@ def test_a_source_that_is_replaced_while_packing(
             project.root,
             names,
             output_folder=os.fsencode(tmp_path / "out"),
-            inspect=looked_at,
+            options=SnapshotOptions(inspect=looked_at),
         )
 
     names = project.names()

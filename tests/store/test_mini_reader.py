@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from minireader import MiniReader, read
 
-from slurmic_store import Store, TreeEntry, decode_tree, digest_of, take_snapshot
+from slurmic_store import SnapshotOptions, Store, TreeEntry, decode_tree, digest_of, take_snapshot
 from slurmic_store.format import manifest as manifest_module
 from slurmic_store.format import tree as tree_module
 
@@ -79,7 +79,9 @@ def test_a_reader_from_the_page_alone_restores_what_was_packed(tree: dict[bytes,
         paths = plant(root, tree)
         store = Store.open(Path(folder, "store"))
         output = os.path.join(os.fsencode(folder), b"out-\xff")
-        snapshot = take_snapshot(store, root, paths, output_folder=output, info=lambda: {"a": 1})
+        snapshot = take_snapshot(
+            store, root, paths, output_folder=output, options=SnapshotOptions(info=lambda: {"a": 1})
+        )
         expected = planted(root, paths)
 
         reader = MiniReader(Path(folder, "store"))

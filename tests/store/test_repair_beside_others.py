@@ -18,6 +18,7 @@ from typing import Any
 from damaged_worlds import write_through
 
 from slurmic_store import (
+    SnapshotOptions,
     Store,
     plan_gc,
     repair_store,
@@ -45,7 +46,7 @@ def submit(base: Path, number: int, end: float) -> object:
             os.fsencode(root),
             [os.fsencode(name) for name in files],
             output_folder=os.fsencode(base / f"out-{number}"),
-            link_mode="copy",
+            options=SnapshotOptions(link_mode="copy"),
         )
         assert snapshot.code_folder is not None
         code = os.fsdecode(snapshot.code_folder)

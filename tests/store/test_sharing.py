@@ -11,6 +11,7 @@ import pytest
 from slurmic_store import (
     LinkMode,
     Snapshot,
+    SnapshotOptions,
     Store,
     measure_sharing,
     pin,
@@ -40,7 +41,7 @@ def _take(root: Path, store: Store, output: Path, link_mode: LinkMode = "auto") 
         os.fsencode(root),
         sorted(paths),
         output_folder=os.fsencode(output),
-        link_mode=link_mode,
+        options=SnapshotOptions(link_mode=link_mode),
     )
 
 

@@ -91,26 +91,20 @@ def _write(
     link: bool,
 ) -> str:
     """Write the folder; how that was done."""
-    from slurmic.snapshot.codetree import write_folder
-    from slurmic_store import DamagedError, build_folder
+    from slurmic_store import DamagedError, FolderOptions, build_folder, write_folder
 
-    if found is None or found.store is None:
-        write_folder(tree, entries, folder)
-        return "copied, writable"
     paths = {entry.path for entry in entries}
+    options = FolderOptions(writable=not link, only=lambda entry: entry.path in paths)
+    if found is None or found.store is None:
+        write_folder(tree.tree, tree.open, folder, options)
+        return "copied, writable"
     try:
-        built = build_folder(
-            found.store,
-            found.record.tree,
-            folder,
-            writable=not link,
-            only=lambda entry: entry.path in paths,
-        )
+        built = build_folder(found.store, found.record.tree, folder, options)
     except DamagedError:
         if link:
             raise
         # The store has lost something; the code folder may have it.
-        write_folder(tree, entries, folder)
+        write_folder(tree.tree, tree.open, folder, options)
         return "copied, writable (the store lacks some of it; the code folder had it)"
     for notice in built.notices:
         say(f"slurmic: note: {notice}")

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import sys
 from collections.abc import Iterator
-from typing import IO
+from typing import TYPE_CHECKING
 
 from slurmic.cli.arguments.group import command, option
 from slurmic.cli.arguments.options import store_option, tree_argument
@@ -16,6 +15,9 @@ from slurmic.cli.exits import DONE, UsageError
 from slurmic.cli.output.console import say, write_paths
 from slurmic.errors import SlurmicError
 from slurmic.text import counted, quoted, size
+
+if TYPE_CHECKING:
+    from slurmic_store import Compression, NewFile
 
 
 @command("export")
@@ -58,7 +60,8 @@ def export(ref: str, output: str, force: bool, store: str) -> int:
     else:
         path = os.path.abspath(os.fsencode(output))
         with _new_file(path, replace=force) as out:
-            write_archive(tree.tree, tree.open, out, compress=not output.endswith(".tar"))
+            compression: Compression = "none" if output.endswith(".tar") else "strong"
+            write_archive(tree.tree, tree.open, out, compression=compression)
         write_paths([path], nul=False)
     files = len(tree.tree.entries)
     say(f"{counted(files, 'file')}, {size(tree.tree.size)}, of {tree.label}")
@@ -66,30 +69,23 @@ def export(ref: str, output: str, force: bool, store: str) -> int:
 
 
 @contextlib.contextmanager
-def _new_file(path: bytes, *, replace: bool) -> Iterator[IO[bytes]]:
-    """A file to write, which gets its name when it is whole.
+def _new_file(path: bytes, *, replace: bool) -> Iterator[NewFile]:
+    """A file to write, which gets its name when it is complete.
 
     Raises:
         SlurmicError: the name is taken, or the file cannot be written; nothing is left then.
     """
+    from slurmic_store import replacing
+
     if os.path.lexists(path) and not replace:
         raise SlurmicError(
             f"{quoted(path)} already exists",
             hint="--force replaces it once the new one is complete",
         )
-    temporary = os.path.join(
-        os.path.dirname(path), b".slurmic-export-" + secrets.token_hex(8).encode()
-    )
     try:
-        with open(temporary, "xb") as out:
+        with replacing(path, mode=None) as out:
             yield out
-            out.flush()
-            os.fsync(out.fileno())
-        os.rename(temporary, path)
     except OSError as error:
         raise SlurmicError(
             f"cannot write {quoted(path)}: {(error.strerror or str(error)).lower()}"
         ) from error
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)

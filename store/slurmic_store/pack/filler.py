@@ -18,20 +18,24 @@ import os
 import stat
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain
-from typing import Literal
+from typing import IO, BinaryIO, Literal, Protocol
 
-from slurmic_store.errors import quoted, reason_of
+from slurmic_store.errors import SourceChangedError, quoted, reason_of
+from slurmic_store.format.digests import hasher
 from slurmic_store.format.names import blob_names
-from slurmic_store.format.seals import SECOND, is_old, oldest_young, seals_of
-from slurmic_store.format.tree import TreeColumns, folders_of
+from slurmic_store.format.seals import SECOND, is_old, oldest_young, sealed_now, seals_of
+from slurmic_store.format.tree import TreeColumns, TreeEntry, folders_of
 from slurmic_store.fs import files
-from slurmic_store.fs.creating import write_new
+from slurmic_store.fs.creating import creating, write_new
 from slurmic_store.fs.pace import BUNDLE, in_bundles, paced_map
 from slurmic_store.fs.progress import followed
 from slurmic_store.store.method import Cloning, FillMethod, copy_blob, mode_refused
 from slurmic_store.store.store import Store
+
+_CHUNK = 1 << 20
 
 Problem = Literal["missing", "damaged", "full", "old"]
 """Why a blob cannot be used: it does not exist; it is not what was stored; its links are used up;
@@ -41,49 +45,26 @@ Problems = list[tuple[int, Problem]]
 """Indices of entries, and what is wrong with their blobs."""
 
 
-class FolderFiller(contextlib.AbstractContextManager["FolderFiller"]):
-    """Puts blobs into a folder; a context manager.
+class FolderWriter(contextlib.AbstractContextManager["FolderWriter"]):
+    """Makes folders, symbolic links and files in a new folder; a context manager.
 
     Args:
-        store: where the blobs are.
         folder: absolute path of the folder.
-        method: how files are made from blobs.
-        now: the time to count ages from, in seconds since the epoch.
-        refresh_after: age in seconds from which a blob is a problem.
-        writable: whether files get their owner's write permission and a time of their own; not
-            with hard links.
+        writable: whether files get their owner's write permission and the clock's time; else they
+            get no write permission, and the seal.
 
     Attributes:
-        copied: absolute paths of the files that are no links.
-        notices: sentences for the user.
+        copied: absolute paths of the files that are not links of blobs.
     """
 
-    def __init__(
-        self,
-        store: Store,
-        folder: bytes,
-        *,
-        method: FillMethod,
-        now: float,
-        refresh_after: float,
-        writable: bool = False,
-    ) -> None:
-        self._store = store
+    def __init__(self, folder: bytes, *, writable: bool = False) -> None:
         self._folder = folder
-        self._method = method
-        self._now = now
-        self._refresh_after = refresh_after
         self._writable = writable
         self._made: set[bytes] = set()
         with contextlib.ExitStack() as descriptors:
-            # A purge may have taken it; then each blob is missing.
-            with contextlib.suppress(OSError):
-                os.mkdir(store.blobs, 0o700)
-            self._blobs_fd = _opened(store.blobs, descriptors)
             self._folder_fd = _opened(folder, descriptors)
             self._descriptors = descriptors.pop_all()
         self.copied: list[bytes] = []
-        self.notices: list[str] = []
 
     def __exit__(self, *_: object) -> None:
         self._descriptors.close()
@@ -93,7 +74,7 @@ class FolderFiller(contextlib.AbstractContextManager["FolderFiller"]):
         return b"%s/%s" % (self._folder, path)
 
     def make_folders(self, paths: Iterable[bytes]) -> None:
-        """Make the folders that paths imply, those that this has not made yet."""
+        """Make the folders that paths imply, except those that this has made already."""
         levels: defaultdict[int, list[bytes]] = defaultdict(list)
         for folder in sorted(folders_of(paths) - self._made):
             levels[folder.count(b"/")].append(folder)
@@ -109,7 +90,7 @@ class FolderFiller(contextlib.AbstractContextManager["FolderFiller"]):
         return folders
 
     def make_special(self, tree: TreeColumns) -> None:
-        """Make the symbolic links and the empty files, whose folders must be there.
+        """Make the symbolic links and the empty files, whose folders must exist.
 
         (Empty files share no inode: an ``__init__.py`` would share it with every other empty file
         of the store, and its links would run out.)
@@ -121,16 +102,108 @@ class FolderFiller(contextlib.AbstractContextManager["FolderFiller"]):
     def _make_special(self, tree: TreeColumns, indices: Sequence[int]) -> None:
         for index in indices:
             if index in tree.targets:
-                with _absolute_errors(self._folder):
-                    os.symlink(tree.targets[index], tree.paths[index], dir_fd=self._folder_fd)
+                self.make_link(tree.paths[index], tree.targets[index])
             else:
                 self.make_empty(tree.paths[index], tree.modes[index])
 
+    def make_link(self, path: bytes, target: bytes) -> None:
+        """Make one symbolic link; its path is as in the tree."""
+        with _absolute_errors(self._folder):
+            os.symlink(target, path, dir_fd=self._folder_fd)
+
     def make_empty(self, path: bytes, mode: int) -> None:
         """Make one empty file; its path is as in the tree."""
-        mode |= 0o200 if self._writable else 0
         with _absolute_errors(self._folder):
-            write_new(path, b"", mode=mode, sync=False, dir_fd=self._folder_fd)
+            write_new(path, b"", mode=self._mode(mode), sync=False, dir_fd=self._folder_fd)
+
+    def write(self, entry: TreeEntry, content: BinaryIO) -> None:
+        """Write one file with content, whose folder must exist.
+
+        Raises:
+            SourceChangedError: it is not the entry's content; nothing is left.
+            OSError: it cannot be written; nothing is left.
+        """
+        with (
+            _absolute_errors(self._folder),
+            creating(entry.path, mode=self._mode(entry.mode), dir_fd=self._folder_fd) as file,
+        ):
+            copy_content(entry, content, file)
+            if not self._writable:
+                file.times = sealed_now(entry.digest)
+        self.copied.append(self.path(entry.path))
+
+    def _mode(self, mode: int) -> int:
+        return mode | 0o200 if self._writable else mode
+
+
+class Output(Protocol):
+    """What content can be written to."""
+
+    def write(self, data: bytes, /) -> object:
+        """Append all of `data`."""
+
+
+def copy_content(entry: TreeEntry, content: IO[bytes], out: Output) -> None:
+    """Copy the content of a file of a tree, a piece at a time.
+
+    Raises:
+        SourceChangedError: it is not what the tree says. By then some of it may be written.
+    """
+    digest, left = hasher(), entry.size
+    while left and (data := content.read(min(left, _CHUNK))):
+        digest.update(data)
+        out.write(data)
+        left -= len(data)
+    if left or content.read(1) or digest.digest() != entry.digest:
+        raise SourceChangedError(
+            f"{quoted(entry.path)} changed while it was read",
+            path=entry.path,
+            hint="nothing was written; try again when no program writes to it",
+        )
+
+
+@dataclass(frozen=True)
+class Filling:
+    """How blobs get into a folder.
+
+    Attributes:
+        method: how files are made from blobs.
+        now: the time to count ages from, in seconds since the epoch.
+        refresh_after: age in seconds from which a blob is a problem.
+        writable: as for :class:`FolderWriter`; not with hard links.
+    """
+
+    method: FillMethod
+    now: float
+    refresh_after: float
+    writable: bool = False
+
+
+class FolderFiller(FolderWriter):
+    """Puts blobs into a folder, too.
+
+    Args:
+        store: where the blobs are.
+        folder: absolute path of the folder.
+        filling: how they get into it.
+
+    Attributes:
+        notices: sentences for the user.
+    """
+
+    def __init__(self, store: Store, folder: bytes, filling: Filling) -> None:
+        super().__init__(folder, writable=filling.writable)
+        self._store = store
+        self._filling = filling
+        self._method = filling.method
+        self.notices: list[str] = []
+        with contextlib.ExitStack() as descriptors:
+            descriptors.push(self)
+            # A purge may have taken it; then each blob is missing.
+            with contextlib.suppress(OSError):
+                os.mkdir(store.blobs, 0o700)
+            self._blobs_fd = _opened(store.blobs, self._descriptors)
+            descriptors.pop_all()
 
     def link(self, tree: TreeColumns, indices: Sequence[int]) -> Problems:
         """Link (or copy) blobs into folders that must exist; the problems, in `indices`' order.
@@ -156,7 +229,7 @@ class FolderFiller(contextlib.AbstractContextManager["FolderFiller"]):
         problems: Problems = []
         link, stat_of, regular = os.link, os.stat, stat.S_IFREG
         blobs, folder = self._blobs_fd, self._folder_fd
-        young = oldest_young(self._now, self._refresh_after)
+        young = oldest_young(self._filling.now, self._filling.refresh_after)
         for index, path, blob, mode, size, seal in _rows(tree, indices):
             try:
                 # With a dir_fd, Python would otherwise follow symbolic links.
@@ -182,7 +255,7 @@ class FolderFiller(contextlib.AbstractContextManager["FolderFiller"]):
     def _check(self, tree: TreeColumns, indices: Sequence[int]) -> Problems:
         problems: Problems = []
         stat_of, regular, blobs = os.stat, stat.S_IFREG, self._blobs_fd
-        young = oldest_young(self._now, self._refresh_after)
+        young = oldest_young(self._filling.now, self._filling.refresh_after)
         for index, _, blob, mode, size, seal in _rows(tree, indices):
             try:
                 status = stat_of(blob, dir_fd=blobs, follow_symlinks=False)
@@ -274,7 +347,7 @@ class FolderFiller(contextlib.AbstractContextManager["FolderFiller"]):
             status, tree.digests[index], tree.modes[index]
         ):
             return "damaged"
-        return "old" if is_old(status, self._now, self._refresh_after) else None
+        return "old" if is_old(status, self._filling.now, self._filling.refresh_after) else None
 
     def note_refusal(self, blob: bytes, error: OSError) -> None:
         """Say once that a single link was refused although the probe worked, or fail."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-import time
 from collections.abc import Sequence
 
 from slurmic_store.format.digests import PERMISSIONS, digest_of
@@ -23,10 +22,9 @@ from slurmic_store.fs.progress import followed
 from slurmic_store.source.reading import digest_still, read_whole, write_copy, write_data
 from slurmic_store.source.selected import SelectedFiles
 from slurmic_store.source.statcache import Stamp, StatCache
-from slurmic_store.store.method import FillMethod
 from slurmic_store.store.store import Store
 
-from .filler import FolderFiller
+from .filler import Filling, FolderFiller
 from .publisher import BlobPublisher, WrittenFile
 
 _FEW = 8
@@ -43,10 +41,9 @@ class CodeFolderBuilder(contextlib.AbstractContextManager["CodeFolderBuilder"]):
         store: where blobs are, and go.
         root: absolute path of the source tree.
         folder: the staging folder, empty.
-        method: how files are made from blobs.
+        filling: how files get into it from blobs.
         fill: False to only store new files; the staging folder then holds nothing but new files
             on their way into the store.
-        refresh_after: age in seconds from which a blob is stored again.
         owner: id of the snapshot, for the names of temporary files.
 
     Attributes:
@@ -60,31 +57,23 @@ class CodeFolderBuilder(contextlib.AbstractContextManager["CodeFolderBuilder"]):
         store: Store,
         root: bytes,
         folder: bytes,
+        filling: Filling,
         *,
-        method: FillMethod,
         fill: bool,
-        refresh_after: float,
         owner: str = "",
     ) -> None:
         self._store = store
         self._root = root
         self._folder = folder
         self._fill = fill
-        self._in_place = fill and method.method == "hardlink"
+        self._in_place = fill and filling.method.method == "hardlink"
         self._owner = owner
-        now = time.time()
-        self._filler = FolderFiller(
-            store,
-            folder,
-            method=method,
-            now=now,
-            refresh_after=refresh_after,
-        )
+        self._filler = FolderFiller(store, folder, filling)
         self._publisher = BlobPublisher(
             store,
             folder if self._in_place else None,
-            now,
-            refresh_after,
+            filling.now,
+            filling.refresh_after,
             self._spare_path,
             self._filler.note_refusal,
         )

@@ -1,9 +1,9 @@
-"""Building a folder from a stored tree: from manifest and blobs alone, without the source tree.
+"""Folders from a stored tree, without the source tree: from its blobs, or from any other content.
 
 The folder is staged beside its destination and renamed there when it is complete. Nothing is
-published in the store but, where a blob has used up its links or is old, a fresh inode of it. Nor
-is a record: what keeps the blobs of a tree in the store is the record of its snapshot. Once built,
-the folder depends on neither.
+published in the store but, where a blob has used up its links or is old, a fresh inode of it. No
+record is written: what keeps the blobs of a tree in the store is the record of its snapshot. Once
+built, the folder depends on neither.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import BinaryIO
 
 from slurmic_store.errors import (
     DamagedError,
@@ -28,13 +29,13 @@ from slurmic_store.errors import (
 from slurmic_store.format.manifest import decode_columns
 from slurmic_store.format.names import new_snapshot_id, random_name
 from slurmic_store.format.seals import sealed_now
-from slurmic_store.format.tree import TreeColumns, TreeEntry
+from slurmic_store.format.tree import Tree, TreeColumns, TreeEntry
 from slurmic_store.fs import files, syncing
 from slurmic_store.source.reading import write_copy
 from slurmic_store.store.method import FillMethod, LinkMode, Method, choose_method
 from slurmic_store.store.store import Store
 
-from .filler import FolderFiller, Problems
+from .filler import Filling, FolderFiller, FolderWriter, Problems
 from .publisher import BlobPublisher, WrittenFile
 from .staging import StagingFolder, announce
 
@@ -43,6 +44,25 @@ _NAMED = 5
 
 _READ_ONLY = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 """What a store that cannot be written to answers."""
+
+
+@dataclass(frozen=True)
+class FolderOptions:
+    """How a folder is built.
+
+    Attributes:
+        link_mode: how files are made from blobs; as for a code folder.
+        writable: make independent files that their owner may write to, by reflink where that
+            works, else as copies; with `link_mode` "auto", "reflink" or "copy".
+        refresh_after: age in seconds from which a blob is stored as a new inode before it is
+            linked, so that no purge by age takes the folder's file; None for never.
+        only: which entries of the tree are wanted; None for all.
+    """
+
+    link_mode: LinkMode = "auto"
+    writable: bool = False
+    refresh_after: float | None = None
+    only: Callable[[TreeEntry], bool] | None = None
 
 
 @dataclass(frozen=True)
@@ -55,7 +75,7 @@ class BuiltFolder:
         files: how many files and symbolic links it holds.
         size: bytes of content of its files.
         method: how files were made from blobs: hardlink, reflink or copy.
-        copied: how many files are no links of blobs (empty files and symbolic links aside).
+        copied: how many files are not links of blobs (empty files and symbolic links aside).
         notices: sentences for the user: a fallback that was taken, and why.
     """
 
@@ -69,65 +89,44 @@ class BuiltFolder:
 
 
 def build_folder(
-    store: Store,
-    tree: str,
-    folder: str | bytes,
-    *,
-    link_mode: LinkMode = "auto",
-    writable: bool = False,
-    refresh_after: float | None = None,
-    only: Callable[[TreeEntry], bool] | None = None,
+    store: Store, tree: str, folder: str | bytes, options: FolderOptions | None = None
 ) -> BuiltFolder:
     """Build a folder from a stored tree.
 
-    Each blob's size, mode and seal are looked at; nothing is hashed. Nothing is synced: after a
+    Each blob's size, mode and seal are checked; nothing is hashed. Nothing is synced: after a
     crash of the machine, what was copied may be incomplete.
 
     Args:
         store: where manifest and blobs are. It need not be writable.
         tree: the name of the tree.
         folder: where to; must not exist. Folders above it are created if need be.
-        link_mode: how files are made from blobs; as for a code folder.
-        writable: make independent files that their owner may write to, by reflink where that
-            works, else as copies; with `link_mode` "auto", "reflink" or "copy".
-        refresh_after: age in seconds from which a blob is stored as a new inode before it is
-            linked, so that no purge by age takes the folder's file; None for never.
-        only: which entries of the tree are wanted; None for all.
+        options: how; None for the defaults.
 
     Raises:
-        DestinationError: something is there already, or comes there meanwhile.
+        DestinationError: `folder` exists, or appears meanwhile.
         LinkModeError: the link mode that was asked for is impossible here.
         DamagedError: the manifest or blobs are missing or damaged; names the files.
         StoreError: anything else: a full disk, a quota, no permission; names the path.
 
     After any of these errors nothing is left of the folder.
     """
+    options = options or FolderOptions()
     destination = os.path.abspath(os.fsencode(folder))
-    if writable and link_mode == "hardlink":
+    if options.writable and options.link_mode == "hardlink":
         raise LinkModeError(
             f"files of {quoted(destination)} cannot be both hard links and writable",
             path=destination,
             hint="set link_mode to 'auto', 'reflink' or 'copy', or leave the files read-only",
         )
     columns = decode_columns(store.read_manifest(tree))
-    if only is not None:
+    if options.only is not None:
+        only = options.only
         columns = columns.picked(i for i in range(len(columns)) if only(columns.entry(i)))
-    _require_free(destination)
-    made = _make_parents(destination)
-    try:
-        with _staging_folder(store, os.path.dirname(destination)) as stage:
-            method = _choose(store, stage, link_mode, writable)
-            build = _Build(store, stage, columns, method, writable, refresh_after)
-            with build.filler:
-                build.fill()
-            _put_in_place(stage, destination)
-    except BaseException as error:
-        for parent in made:
-            with contextlib.suppress(OSError):
-                os.rmdir(parent)
-        if isinstance(error, OSError):
-            raise os_failure("build", failed_path(error, destination), error) from error
-        raise
+    with _new_folder(store, destination) as stage:
+        method = _choose(store, stage, options)
+        build = _Build(store, stage, columns, method, options)
+        with build.filler:
+            build.fill()
     return BuiltFolder(
         folder=destination,
         tree=tree,
@@ -139,17 +138,83 @@ def build_folder(
     )
 
 
+def write_folder(
+    tree: Tree,
+    open_file: Callable[[TreeEntry], BinaryIO],
+    folder: str | bytes,
+    options: FolderOptions | None = None,
+) -> None:
+    """Write a tree's files into a new folder, from wherever their content comes.
+
+    Args:
+        tree: the tree.
+        open_file: opens a file of it.
+        folder: where to; must not exist. Folders above it are created if need be.
+        options: `writable` and `only` count; None for the defaults.
+
+    Raises:
+        DestinationError: `folder` exists, or appears meanwhile.
+        SourceChangedError: a content is not what the tree says.
+        StoreError: a content cannot be had, or the folder cannot be written; names the path.
+
+    After any of these errors nothing is left of the folder.
+    """
+    options = options or FolderOptions()
+    only = options.only
+    entries = [entry for entry in tree.entries if only is None or only(entry)]
+    with (
+        _new_folder(None, os.path.abspath(os.fsencode(folder))) as stage,
+        FolderWriter(stage, writable=options.writable) as writer,
+    ):
+        writer.make_folders([entry.path for entry in entries])
+        for entry in entries:
+            if entry.target is not None:
+                writer.make_link(entry.path, entry.target)
+            elif not entry.size:
+                writer.make_empty(entry.path, entry.mode)
+            else:
+                with open_file(entry) as content:
+                    writer.write(entry, content)
+
+
+@contextlib.contextmanager
+def _new_folder(store: Store | None, destination: bytes) -> Iterator[bytes]:
+    """A staging folder, which becomes `destination` when it has been filled.
+
+    Args:
+        store: announces the staging folder; None for none.
+        destination: absolute path; must not exist.
+
+    Raises:
+        DestinationError: it exists.
+        StoreError: it cannot be made; nothing is left, not even a folder above it.
+    """
+    _require_free(destination)
+    made = _make_parents(destination)
+    try:
+        with _staging_folder(store, os.path.dirname(destination)) as stage:
+            yield stage
+            _put_in_place(stage, destination)
+    except BaseException as error:
+        for parent in made:
+            with contextlib.suppress(OSError):
+                os.rmdir(parent)
+        if isinstance(error, OSError):
+            raise os_failure("build", failed_path(error, destination), error) from error
+        raise
+
+
 def _require_free(destination: bytes) -> None:
     if os.path.lexists(destination):
         raise DestinationError(
-            f"{quoted(destination)} exists already",
+            f"{quoted(destination)} already exists",
             path=destination,
             hint="what is there is never changed: give another name, or move it away",
         )
 
 
 def _make_parents(destination: bytes) -> list[bytes]:
-    """Make the folders above the destination; those that were not there, deepest first."""
+    """Make the folders above the destination; those that did not exist, deepest first."""
     missing = []
     parent = os.path.dirname(destination)
     while not os.path.lexists(parent):
@@ -159,10 +224,10 @@ def _make_parents(destination: bytes) -> list[bytes]:
     return missing
 
 
-def _choose(store: Store, stage: bytes, link_mode: LinkMode, writable: bool) -> FillMethod:
-    if not writable or link_mode != "auto":
-        return choose_method(store, stage, link_mode)
-    # Nothing that a user should hear of: who asks for writable files asks for files of their own.
+def _choose(store: Store, stage: bytes, options: FolderOptions) -> FillMethod:
+    if not options.writable or options.link_mode != "auto":
+        return choose_method(store, stage, options.link_mode)
+    # Not worth a notice: files that are to be writable have to be files of their own.
     try:
         return choose_method(store, stage, "reflink")
     except LinkModeError:
@@ -170,9 +235,9 @@ def _choose(store: Store, stage: bytes, link_mode: LinkMode, writable: bool) -> 
 
 
 @contextlib.contextmanager
-def _staging_folder(store: Store, parent: bytes) -> Iterator[bytes]:
+def _staging_folder(store: Store | None, parent: bytes) -> Iterator[bytes]:
     """A staging folder, which is gone in the end, or has got its name."""
-    stage = _note(store, parent)
+    stage = None if store is None else _announce(store, parent)
     path = stage.path if stage else os.path.join(parent, random_name())
     try:
         os.mkdir(path)
@@ -187,8 +252,8 @@ def _staging_folder(store: Store, parent: bytes) -> Iterator[bytes]:
                 stage.close()
 
 
-def _note(store: Store, parent: bytes) -> StagingFolder | None:
-    """Note a staging folder in the store, so that gc removes it should this process die.
+def _announce(store: Store, parent: bytes) -> StagingFolder | None:
+    """Announce a staging folder in the store, so that gc removes it if this process dies.
 
     None where the store cannot be written to: it may be mounted read-only where jobs run.
     """
@@ -212,25 +277,17 @@ class _Build:
         stage: bytes,
         tree: TreeColumns,
         method: FillMethod,
-        writable: bool,
-        refresh_after: float | None,
+        options: FolderOptions,
     ) -> None:
         self._store = store
         self._stage = stage
         self._tree = tree
-        self._refresh_after = math.inf
+        refresh_after = math.inf
         # A file of its own is young, however old its blob is.
-        if refresh_after is not None and method.method == "hardlink":
-            self._refresh_after = refresh_after
-        self._now = time.time()
-        self.filler = FolderFiller(
-            store,
-            stage,
-            method=method,
-            now=self._now,
-            refresh_after=self._refresh_after,
-            writable=writable,
-        )
+        if options.refresh_after is not None and method.method == "hardlink":
+            refresh_after = options.refresh_after
+        self._filling = Filling(method, time.time(), refresh_after, options.writable)
+        self.filler = FolderFiller(store, stage, self._filling)
 
     def fill(self) -> None:
         """Make all files.
@@ -249,7 +306,7 @@ class _Build:
             raise self._damaged(bad)
 
     def _renew(self, spent: Sequence[int]) -> Problems:
-        """Place blobs that cannot be linked any more, or should not be: as fresh inodes.
+        """Store blobs that cannot be linked any more, or should not be, as fresh inodes.
 
         Each is copied into the folder, checked by its digest, and takes the blob's name in the
         store; those that turn out to be missing or damaged are returned.
@@ -273,8 +330,8 @@ class _Build:
         publisher = BlobPublisher(
             self._store,
             self._stage,
-            self._now,
-            self._refresh_after,
+            self._filling.now,
+            self._filling.refresh_after,
             lambda: os.path.join(self._store.tmp, random_name()),
             self.filler.note_refusal,
         )
@@ -298,10 +355,10 @@ class _Build:
 
 
 def _put_in_place(stage: bytes, destination: bytes) -> None:
-    """Rename the finished folder; what stands at its name is refused.
+    """Rename the finished folder, unless something has its name.
 
-    An empty folder that comes there between the look and the rename is replaced; rename(2) does
-    not tell.
+    An empty folder that appears between the check and the rename is replaced: rename(2) does not
+    tell.
     """
     _require_free(destination)
     try:

@@ -203,7 +203,7 @@ def next_free(
     number = _first_free(taken)
     if on_taken == "fail" and number > 1:
         raise DestinationError(
-            f"{quoted(base)} exists already, or its record '{printable(base)}.json' does",
+            f"{quoted(base)} already exists, or its record '{printable(base)}.json' does",
             path=base,
             hint="what an earlier snapshot has built is never changed: give another name",
         )

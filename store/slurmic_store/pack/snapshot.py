@@ -29,7 +29,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -47,6 +47,7 @@ from slurmic_store.store.pins import pin, pin_path
 from slurmic_store.store.records import record_path, write_record
 from slurmic_store.store.store import Store
 
+from .filler import Filling
 from .from_source import CodeFolderBuilder
 from .naming import CodeFolderName, OnTaken, next_free
 from .staging import StagingFolder, announce, open_staging_folder
@@ -99,19 +100,37 @@ class Snapshot:
         return decode_tree(self.encoded_tree)
 
 
+@dataclass(frozen=True)
+class SnapshotOptions:
+    """How a snapshot is taken.
+
+    Attributes:
+        name: name of the code folder.
+        on_taken: what to do if the name is taken: "number" calls the next ones ``<name>-2``,
+            ``<name>-3``, …; "fail" fails.
+        link_mode: how files of the code folder are made from blobs.
+        refresh_after: age in seconds from which a blob is stored again.
+        pin_name: label of the pin of a snapshot that is only stored.
+        info: called once, late, for what else the record is to hold.
+        inspect: called with the paths of all files, sorted, and the size in bytes of each, before
+            any is read. What it raises ends the snapshot.
+    """
+
+    name: str = "code"
+    on_taken: OnTaken = "number"
+    link_mode: LinkMode = "auto"
+    refresh_after: float = REFRESH_AFTER
+    pin_name: str = ""
+    info: Callable[[], dict[str, Any]] = dict
+    inspect: Callable[[Sequence[bytes], Sequence[int]], None] | None = None
+
+
 def take_snapshot(
     store: Store,
     root: bytes,
     paths: Sequence[bytes],
-    *,
     output_folder: bytes | None = None,
-    name: str = "code",
-    on_taken: OnTaken = "number",
-    link_mode: LinkMode = "auto",
-    refresh_after: float = REFRESH_AFTER,
-    pin_name: str = "",
-    info: Callable[[], dict[str, Any]] = dict,
-    inspect: Callable[[Sequence[bytes], Sequence[int]], None] | None = None,
+    options: SnapshotOptions | None = None,
 ) -> Snapshot:
     """Store files of a source tree and build a code folder of them.
 
@@ -122,18 +141,10 @@ def take_snapshot(
             has been deleted since it was selected is left out.
         output_folder: where the code folder goes, created if need be; None to only store the
             snapshot, which then is pinned, since nothing else would keep it.
-        name: name of the code folder.
-        on_taken: what to do if the name is taken: "number" calls the next ones ``<name>-2``,
-            ``<name>-3``, …; "fail" fails.
-        link_mode: how files of the code folder are made from blobs.
-        refresh_after: age in seconds from which a blob is stored again.
-        pin_name: label of the pin of a snapshot that is only stored.
-        info: called once, late, for what the record shall remember besides.
-        inspect: called with the paths of all files, sorted, and the size in bytes of each, before
-            any is read. What it raises ends the snapshot.
+        options: how; None for the defaults.
 
     Raises:
-        SourceError: a file cannot be read, or would not hold still.
+        SourceError: a file cannot be read, or changes every time that it is read.
         LinkModeError: an explicit `link_mode` is impossible here.
         DestinationError: the name is taken, and `on_taken` is "fail".
         StoreError: anything else: a full disk, a quota, no permission; names the path.
@@ -146,10 +157,10 @@ def take_snapshot(
         files.make_folder(output_folder)
     snapshot_id, stage = _open_stage(store, output_folder)
     transaction = _Transaction(
-        store, root, stage, snapshot_id, output_folder, name, on_taken, refresh_after, info, inspect
+        store, root, stage, snapshot_id, output_folder, options or SnapshotOptions()
     )
     try:
-        return transaction.run(paths, link_mode, pin_name)
+        return transaction.run(paths)
     except BaseException as error:
         transaction.roll_back()
         if isinstance(error, OSError):
@@ -165,7 +176,7 @@ def _open_stage(store: Store, output_folder: bytes | None) -> tuple[str, Staging
             stage = open_staging_folder(store, snapshot_id, output_folder or store.tmp)
         except FileExistsError:
             continue
-        # The other way round, a submission that ends in between would go unnoticed.
+        # In the other order, a submission that ends in between would go unnoticed.
         if not os.path.lexists(record_path(store, snapshot_id)):
             return snapshot_id, stage
         stage.discard()
@@ -180,21 +191,17 @@ class _Transaction:
     stage: StagingFolder
     snapshot_id: str
     output_folder: bytes | None
-    name: str
-    on_taken: OnTaken
-    refresh_after: float
-    info: Callable[[], dict[str, Any]]
-    inspect: Callable[[Sequence[bytes], Sequence[int]], None] | None
+    options: SnapshotOptions
     encoded: bytes = b""
     record: SnapshotRecord | None = None
     claim: CodeFolderName | None = None  # announced
     claimed: CodeFolderName | None = None
     in_place: bool = False
 
-    def run(self, paths: Sequence[bytes], link_mode: LinkMode, pin_name: str) -> Snapshot:
-        store, stage = self.store, self.stage
+    def run(self, paths: Sequence[bytes]) -> Snapshot:
+        store, stage, options = self.store, self.stage, self.options
         method = (
-            choose_method(store, stage.path, link_mode)
+            choose_method(store, stage.path, options.link_mode)
             if self.output_folder is not None
             else FillMethod("hardlink")
         )
@@ -205,14 +212,13 @@ class _Transaction:
             store,
             self.root,
             stage.path,
-            method=method,
+            Filling(method, time.time(), options.refresh_after),
             fill=self.output_folder is not None,
-            refresh_after=self.refresh_after,
             owner=self.snapshot_id,
         ) as builder:
             builder.examine(paths, cache)
-            if self.inspect is not None:
-                self.inspect(builder.tree.paths, builder.tree.sizes)
+            if options.inspect is not None:
+                options.inspect(builder.tree.paths, builder.tree.sizes)
             builder.read_new()
             builder.sync()
             self._publish_intent(builder.tree, method)
@@ -227,14 +233,14 @@ class _Transaction:
                 raise StoreError(
                     f"blobs keep vanishing from store '{store.name}' while they are used",
                     path=store.path,
-                    hint="is another program removing files there?",
+                    hint="check whether another program removes files there",
                 )
             builder.publish_blobs()
             builder.sync_copies()
         assert self.record is not None
         if self.output_folder is None:
             code_folder = None
-            pin(store, self.snapshot_id, pin_name)
+            pin(store, self.snapshot_id, options.pin_name)
             self.record = replace(self.record, anchors=())
             write_record(store, self.record)
             files.remove_tree(stage.path)
@@ -269,17 +275,21 @@ class _Transaction:
                 tree=name,
                 mount=self.stage.mount,
                 placement=method.method if self.output_folder is not None else "none",
-                info=self.info(),
+                info=self.options.info(),
             )
         self.record = replace(self.record, tree=name, files=len(tree), size=tree.size)
         if self.output_folder is None:
             self.record = replace(self.record, anchors=(self.stage.path,))
             write_record(self.store, self.record)
         else:
-            self._announce(next_free(self.output_folder, self.name, self.on_taken))
+            self._announce(self._next_free(self.output_folder))
         # Again: a gc that did not see the record yet may have taken the manifest that an earlier
         # snapshot of the same tree had left. From here on none will.
         self._publish_manifest(name)
+
+    def _next_free(self, output_folder: bytes, lost: Collection[bytes] = ()) -> CodeFolderName:
+        options = self.options
+        return next_free(output_folder, options.name, options.on_taken, lost=lost)
 
     def _announce(self, claim: CodeFolderName) -> None:
         """Publish the record with the name that is going to be claimed.
@@ -296,7 +306,7 @@ class _Transaction:
 
     def _publish_manifest(self, name: str) -> None:
         self.store.publish_manifest(
-            name, self.encoded, refresh_after=self.refresh_after, owner=self.snapshot_id
+            name, self.encoded, refresh_after=self.options.refresh_after, owner=self.snapshot_id
         )
 
     def _put_in_place(self, output_folder: bytes) -> bytes:
@@ -313,7 +323,7 @@ class _Transaction:
                 except OSError:
                     if not os.path.lexists(claim.folder):
                         raise
-                    # Something that is not ours took the name between the look and the rename.
+                    # Something that is not ours took the name between the check and the rename.
                     claim.release()
                     self.claimed = None
                 else:
@@ -321,14 +331,14 @@ class _Transaction:
                     self.record = replace(record, anchors=(claim.folder,))
                     return claim.folder
             lost.add(claim.folder)
-            claim = next_free(output_folder, self.name, self.on_taken, lost=lost)
+            claim = self._next_free(output_folder, lost)
             self._announce(claim)
         raise DestinationError(
             f"no free name for a code folder in {quoted(output_folder)}", path=output_folder
         )
 
     def roll_back(self) -> None:
-        """Take away what the steps so far have left, as far as the filesystem lets."""
+        """Take away what the steps so far have left, as far as the filesystem allows."""
         with contextlib.suppress(OSError):
             if self.claimed is not None and self.in_place:
                 # So that it goes from its name at once, and not file by file.

@@ -2,13 +2,15 @@
 
 An archive is a tar of one folder, ``code/``, compressed with zstandard (or not). Its bytes depend
 on the tree alone: members stand in the tree's order, and owner, times and names of users are fixed.
-(The compressed form depends on the version of the zstandard library besides.) A comment in the head
-names the tree, so that it can be told whether what was unpacked is what was packed.
+(The compressed form also depends on the level and on the version of the zstandard library.) A
+comment in the head names the tree, so that it can be told whether what was unpacked is what was
+packed. There is one format for all purposes: what ``slurmic export`` writes, what ``slurmic
+import`` reads, and what nodes unpack (``code.tar.zst`` beside a code folder).
 
-What is read comes from elsewhere and is trusted in nothing. A member may only be a file, a symbolic
-link or a folder below ``code/``; no name comes twice, none lies below a file or a link, so nothing
-is ever written through a link; and what is unpacked is counted while it comes. Where a link points
-to is content like any other: it is not followed here.
+A reader trusts nothing in it: an archive may come from elsewhere. A member may only be a file, a
+symbolic link or a folder below ``code/``; no name comes twice, none lies below a file or a link, so
+nothing is ever written through a link; and what is unpacked is counted while it comes. Where a link
+points to is content like any other: it is not followed here.
 """
 
 from __future__ import annotations
@@ -19,17 +21,17 @@ import os
 import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import IO, Any, BinaryIO
+from typing import IO, Any, BinaryIO, Literal, cast
 
 import zstandard
 
-from slurmic_store.errors import DamagedError, SourceChangedError, StoreError, os_failure, quoted
+from slurmic_store.errors import DamagedError, StoreError, failed_path, os_failure, quoted
 from slurmic_store.format.digests import EMPTY, PERMISSIONS, digest_of, hasher
-from slurmic_store.format.names import random_name
 from slurmic_store.format.tree import Tree, TreeEntry
 from slurmic_store.fs import files
-from slurmic_store.fs.creating import write_all
-from slurmic_store.pack.snapshot import Snapshot, take_snapshot
+from slurmic_store.fs.creating import creating
+from slurmic_store.pack.filler import FolderWriter, Output, copy_content
+from slurmic_store.pack.snapshot import Snapshot, SnapshotOptions, take_snapshot
 from slurmic_store.store.store import Store
 
 TOP = b"code/"
@@ -40,24 +42,29 @@ _COMMENT = "slurmic tree "
 _TIME = 315532800
 """1980-01-01: the time of all members. There are tools that cannot write an earlier one."""
 
-_LEVEL = 10
+Compression = Literal["strong", "fast", "none"]
+"""How an archive is compressed: to be kept, to be read soon, or not at all."""
+
+_LEVELS = {"strong": 10, "fast": 3}
+"""Levels of zstandard."""
+
 _MAX_WINDOW = 1 << 27
 """What ``zstd -d`` takes by default, too (bytes)."""
 
 _CHUNK = 1 << 20
 _MAX_HEADER = 1 << 16
-"""Longer names and comments than this are nobody's (bytes)."""
+"""Longer names and comments are refused (bytes)."""
 
 _MAX_DEPTH = 256
-"""So many components of a path are nobody's either."""
+"""Paths of more components are refused."""
 
 
 def write_archive(
     tree: Tree,
     open_file: Callable[[TreeEntry], BinaryIO],
-    out: IO[bytes],
+    out: Output,
     *,
-    compress: bool = True,
+    compression: Compression = "strong",
 ) -> None:
     """Write the archive of a tree, a piece at a time.
 
@@ -65,22 +72,22 @@ def write_archive(
         tree: the tree.
         open_file: opens a file of it.
         out: where to; stays open.
-        compress: as zstandard; else plain tar.
+        compression: how it is compressed.
 
     Raises:
         StoreError: a content cannot be had, or is not what the tree says; what has been written
-            by then is no archive.
+            by then is not an archive.
         OSError: `out` cannot be written.
     """
-    if not compress:
+    if compression == "none":
         _write_tar(tree, open_file, out)
         return
-    compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
-    with compressor.stream_writer(out, closefd=False) as compressed:
+    compressor = zstandard.ZstdCompressor(level=_LEVELS[compression], write_checksum=True)
+    with compressor.stream_writer(cast(IO[bytes], out), closefd=False) as compressed:
         _write_tar(tree, open_file, compressed)
 
 
-def _write_tar(tree: Tree, open_file: Callable[[TreeEntry], BinaryIO], out: IO[bytes]) -> None:
+def _write_tar(tree: Tree, open_file: Callable[[TreeEntry], BinaryIO], out: Output) -> None:
     head = tarfile.TarInfo.create_pax_global_header({"comment": _COMMENT + tree.name})
     out.write(head)
     written = len(head)
@@ -90,7 +97,7 @@ def _write_tar(tree: Tree, open_file: Callable[[TreeEntry], BinaryIO], out: IO[b
         written += len(header)
         if entry.is_blob:
             with open_file(entry) as content:
-                _copy(entry, content, out)
+                copy_content(entry, content, out)
             padding = -entry.size % tarfile.BLOCKSIZE
             out.write(b"\0" * padding)
             written += entry.size + padding
@@ -106,26 +113,12 @@ def _header(entry: TreeEntry) -> bytes:
         member.mode = 0o777
         member.linkname = entry.target.decode("utf-8", "surrogateescape")
     else:
-        # Writable by its owner: whoever unpacks it wants to work with it. The write bits are no
-        # part of a tree, so it comes out the same when it is read again.
+        # Writable by its owner, who unpacks it to work with it. The write bits are not part of a
+        # tree, so it comes out the same when it is read again.
         member.mode = entry.mode | 0o200
         member.size = entry.size
     # GNU's format takes names of any bytes and any length; pax would have to declare them.
     return member.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
-
-
-def _copy(entry: TreeEntry, content: BinaryIO, out: IO[bytes]) -> None:
-    digest, left = hasher(), entry.size
-    while left and (data := content.read(min(left, _CHUNK))):
-        digest.update(data)
-        out.write(data)
-        left -= len(data)
-    if left or content.read(1) or digest.digest() != entry.digest:
-        raise SourceChangedError(
-            f"{quoted(entry.path)} changed while it was read",
-            path=entry.path,
-            hint="nothing was written; try again when nobody writes to it",
-        )
 
 
 @dataclass(frozen=True)
@@ -157,32 +150,58 @@ def import_archive(
         archive: what :func:`write_archive` has written.
         name: what to call it in messages.
         pin_name: label of the pin.
-        info: what the record shall remember besides.
+        info: what else the record is to hold.
         limits: how much may come out of it; None for no limits.
 
     Raises:
-        DamagedError: it is no such archive, or damaged, or made to do harm.
+        DamagedError: it is not an archive of this kind, or damaged, or made to do harm.
         StoreError: it is too large, or the store cannot be written to.
 
     After any of these errors nothing is left in the store.
     """
     store.require_owner()
-    stage = os.path.join(store.tmp, random_name(b".d"))
+    stage = store.temporary_path(b".d")
     try:
         files.make_folder(stage, 0o700)
-        unpacking = _Unpacking(name, stage, limits or ArchiveLimits())
-        unpacking.run(archive)
-        paths = sorted(unpacking.entries)
-        return take_snapshot(store, stage, paths, pin_name=pin_name, info=info)
+        tree = unpack_archive(archive, stage, name=name, limits=limits)
+        paths = [entry.path for entry in tree.entries]
+        return take_snapshot(
+            store, stage, paths, options=SnapshotOptions(pin_name=pin_name, info=info)
+        )
     except OSError as error:
-        raise os_failure("unpack into", error.filename or stage, error) from error
+        raise os_failure("unpack into", failed_path(error, stage), error) from error
     finally:
         with contextlib.suppress(OSError):
             files.remove_tree(stage)
 
 
+def unpack_archive(
+    archive: IO[bytes], folder: bytes, *, name: str, limits: ArchiveLimits | None = None
+) -> Tree:
+    """Unpack an archive into a folder, as read-only files.
+
+    Args:
+        archive: what :func:`write_archive` has written.
+        folder: absolute path of an empty folder that no other process writes to.
+        name: what to call the archive in messages.
+        limits: how much may come out of it; None for no limits.
+
+    Returns:
+        The tree, which is the one that was packed.
+
+    Raises:
+        DamagedError: it is not an archive of this kind, or damaged, or made to do harm.
+        StoreError: it is too large.
+        OSError: the folder cannot be written to.
+
+    After any of these errors the folder holds some of the files.
+    """
+    with FolderWriter(folder) as writer:
+        return _Unpacking(name, writer, limits or ArchiveLimits()).run(archive)
+
+
 class _Member(tarfile.TarInfo):
-    """A member whose head cannot be made to fill the memory."""
+    """A member whose head cannot fill the memory."""
 
     def _proc_member(self, tar: tarfile.TarFile) -> tarfile.TarInfo:
         # The hook that tarfile has for subclasses. Heads of this kind are read in one piece.
@@ -200,17 +219,17 @@ _READ_WHOLE = (
 
 @dataclass
 class _Unpacking:
-    """One archive that is unpacked into an empty folder of ours."""
+    """One archive that is being unpacked."""
 
     name: str
-    folder: bytes
+    writer: FolderWriter
     limits: ArchiveLimits
     entries: dict[bytes, TreeEntry] = field(default_factory=dict)
     folders: set[bytes] = field(default_factory=set)
     members: int = 0
     size: int = 0
 
-    def run(self, archive: IO[bytes]) -> None:
+    def run(self, archive: IO[bytes]) -> Tree:
         tree = ""
         try:
             with (
@@ -233,6 +252,7 @@ class _Unpacking:
         found = Tree(tuple(self.entries[path] for path in sorted(self.entries)))
         if found.name != tree[len(_COMMENT) :]:
             raise self._bad("does not hold what it held when it was made: it has been changed")
+        return found
 
     def _check_head(self, comment: str) -> None:
         if not comment.startswith(_COMMENT):
@@ -249,11 +269,10 @@ class _Unpacking:
         if not path or path in self.entries or path in self.folders:
             raise self._bad(f"has {quoted(path)} twice")
         self._add_folder(os.path.dirname(path))
-        absolute = os.path.join(self.folder, path)
-        os.makedirs(os.path.dirname(absolute), 0o700, exist_ok=True)
+        self.writer.make_folders([path])
         if member.issym():
             target = member.linkname.encode("utf-8", "surrogateescape")
-            os.symlink(target, absolute)
+            self.writer.make_link(path, target)
             self.entries[path] = TreeEntry(path, 0, len(target), digest_of(target), target)
         elif member.isreg() and not member.issparse() and member.size >= 0:
             # Asked of the head first: a file that will not fit is not begun.
@@ -262,9 +281,9 @@ class _Unpacking:
                 raise self._too_large(f"{self.limits.size:,} bytes")
             content = tar.extractfile(member)
             assert content is not None
-            self.entries[path] = self._write(path, absolute, member, content)
+            self.entries[path] = self._write(path, member, content)
         else:
-            raise self._bad(f"has {quoted(path)}, which is no file, no symbolic link, no folder")
+            raise self._bad(f"has {quoted(path)}, which is not a file, a symbolic link or a folder")
 
     def _path_of(self, member: tarfile.TarInfo) -> bytes:
         name = member.name.encode("utf-8", "surrogateescape")
@@ -274,7 +293,7 @@ class _Unpacking:
         if not name.startswith(TOP) or {b"", b".", b".."} & set(parts) or b"\0" in name:
             raise self._bad(f"names {quoted(name)}, which is not below {quoted(TOP)}")
         if len(parts) > _MAX_DEPTH:
-            raise self._bad(f"has folders in folders, more than {_MAX_DEPTH} deep")
+            raise self._bad(f"has folders nested more than {_MAX_DEPTH} deep")
         return name[len(TOP) :]
 
     def _add_folder(self, path: bytes) -> None:
@@ -284,35 +303,28 @@ class _Unpacking:
             self.folders.add(path)
             path = os.path.dirname(path)
 
-    def _write(
-        self, path: bytes, absolute: bytes, member: tarfile.TarInfo, content: IO[bytes]
-    ) -> TreeEntry:
+    def _write(self, path: bytes, member: tarfile.TarInfo, content: IO[bytes]) -> TreeEntry:
         mode = member.mode & PERMISSIONS
         if not mode & 0o400:
-            raise self._bad(f"has {quoted(path)}, which nobody may read")
+            raise self._bad(f"has {quoted(path)}, which its owner may not read")
         digest = hasher()
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(absolute, flags, 0o600)
-        try:
+        with creating(self.writer.path(path), mode=mode) as file:
             left = member.size
             while left and (data := content.read(min(left, _CHUNK))):
                 digest.update(data)
-                write_all(descriptor, data)
+                file.write(data)
                 left -= len(data)
             if left:
                 raise self._bad("ends too early")
-            os.fchmod(descriptor, mode)
-        finally:
-            os.close(descriptor)
         return TreeEntry(path, mode, member.size, digest.digest() if member.size else EMPTY)
 
     def _bad(self, what: str) -> DamagedError:
-        return DamagedError(f"archive {quoted(self.name)} {what}", hint="nothing of it was stored")
+        return DamagedError(f"archive {quoted(self.name)} {what}", hint="nothing of it was kept")
 
     def _too_large(self, limit: str) -> StoreError:
         return StoreError(
             f"archive {quoted(self.name)} holds more than {limit}",
-            hint="nothing of it was stored; if you trust it, raise the limit",
+            hint="nothing of it was kept; if you trust it, raise the limit",
         )
 
 
@@ -329,7 +341,7 @@ def _decompressed(archive: IO[bytes]) -> Iterator[IO[bytes]]:
 
 
 class _Raw(io.RawIOBase):
-    """What a BufferedReader reads from: also of a pipe, which cannot be read twice."""
+    """What a BufferedReader reads from; it may be a pipe, which cannot be read twice."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream

@@ -59,7 +59,7 @@ def test_snapshot_ls_gc(run: Any, project: Path, tmp_path: Path) -> None:
 def test_an_output_folder_that_exists_is_left_alone(run: Any, project: Path) -> None:
     done = run("snapshot", str(project), "--output", str(project / "b"), "--store", "s")
     assert done.returncode == 1
-    assert b"exists already" in done.stderr
+    assert b"already exists" in done.stderr
     assert os.listdir(project / "b") == ["c.sh"]
 
 
