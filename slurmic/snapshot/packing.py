@@ -14,6 +14,7 @@ from typing import Any
 from slurmic.cluster.jobids import compact
 from slurmic.errors import ConfigError
 from slurmic.progress import shown_progress
+from slurmic.provenance import GitQuestion, Provenance
 from slurmic.selection import Selection, SelectionRules, select
 from slurmic_store import (
     CodeFolderName,
@@ -31,7 +32,6 @@ from slurmic_store import (
 from .archive import make_archive
 from .limits import SizeLimits
 from .location import StoreLocation, locate_store
-from .provenance import GitQuestion, Provenance
 from .reuse import add_jobs, find_reusable
 
 PATTERNS = ("%j", "%A", "%a", "%t")

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from slurmic import provenance
 from slurmic.errors import ConfigError
-from slurmic.snapshot import PackRequest, Provenance, ask_git, pack_code, provenance
-from slurmic.snapshot.provenance import Difference, without_credentials
+from slurmic.provenance import Difference, Provenance, ask_git, without_credentials
+from slurmic.snapshot import PackRequest, pack_code
 
 
 def test_commit_branch_and_dirt(tmp_path: Path, git_commit: Callable[[Path], str]) -> None:
