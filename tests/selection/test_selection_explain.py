@@ -306,7 +306,7 @@ def refusing(tree: Sandbox) -> str:
     script.write_text("#!/bin/sh\necho 'fatal: detected dubious ownership in it' >&2; exit 128\n")
     script.chmod(0o755)
     tree.environ["PATH"] = str(tree.base / "bin")
-    return f'git refuses to look at "{tree.root}", because another user owns it'
+    return f"git refuses to look at '{tree.root}', because another user owns it"
 
 
 @pytest.mark.parametrize("broken", [broken_index, no_git, refusing])
