@@ -296,7 +296,7 @@ def broken_index(tree: Sandbox) -> str:
 
 def no_git(tree: Sandbox) -> str:
     tree.environ["PATH"] = "/nowhere"
-    return "git cannot be run (No such file or directory)"
+    return "git cannot be run: it is not installed, or not on PATH"
 
 
 def refusing(tree: Sandbox) -> str:
