@@ -10,16 +10,17 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-import subprocess
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import BinaryIO, Final, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
 from .display import shown
 from .processors import keep_apart
 from .repository import Repository
+
+if TYPE_CHECKING:
+    import subprocess  # where git is asked: it takes longer to import than a small tree to list
 
 #: How long git is waited for, in seconds, for all answers together. A big index on a slow network
 #: filesystem takes some; a stale mount takes forever. Time in which nobody waits does not count.
@@ -186,6 +187,8 @@ class GitQuery:
         return self._answer(self._tracked, fine=(0,)).split(b"\0")[:-1]
 
     def _start(self, *arguments: str, at: bytes | None = None, said: bytes = b"") -> _Asked | None:
+        import subprocess
+
         # Not a pipe: git would wait for us to empty it, and we are busy walking.
         output = _in_memory(b"")
         questions = _in_memory(said) if said else None
@@ -213,6 +216,8 @@ class GitQuery:
     def _answer(self, asked: _Asked | None, fine: tuple[int, ...]) -> bytes:
         if asked is None:
             return b""
+        import subprocess
+
         process = asked.process
         began = time.monotonic()
         try:
@@ -252,6 +257,8 @@ class GitQuery:
         if "GIT_CONFIG_SYSTEM" in environ:
             files = [environ["GIT_CONFIG_SYSTEM"]]
         else:
+            import shutil
+
             files = ["/etc/gitconfig"]
             git = shutil.which("git", path=environ.get("PATH"))
             if git is not None:
@@ -292,6 +299,8 @@ def tracked_in(directory: bytes, environ: Mapping[str, str]) -> list[bytes]:
 
     Empty if git does not answer.
     """
+    import subprocess
+
     try:
         done = subprocess.run(
             (*_GIT, "ls-files", "-c", "-z"),
