@@ -7,9 +7,10 @@ import re
 from collections.abc import Callable, Iterator
 
 import slurmic_store
-from slurmic.cli.stores import open_store
 from slurmic.errors import SlurmicError
 from slurmic_store import Store, StoreError
+
+from .options import finder
 
 NEWEST = 300
 """How many snapshots are offered."""
@@ -31,7 +32,7 @@ def pin_names(beginning: str) -> list[str]:
 def _from_store(names: Callable[[Store], Iterator[str]], beginning: str) -> list[str]:
     # A message would land on the line that is being typed.
     with contextlib.suppress(SlurmicError, StoreError, OSError):
-        found = dict.fromkeys(names(open_store("")))
+        found = dict.fromkeys(names(finder("").open_store()))
         return [name for name in found if name.startswith(beginning) and _SAFE.fullmatch(name)]
     return []
 

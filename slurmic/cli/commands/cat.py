@@ -7,7 +7,7 @@ import sys
 from typing import BinaryIO
 
 from slurmic.cli.arguments.group import argument, command
-from slurmic.cli.arguments.options import store_option, tree_argument
+from slurmic.cli.arguments.options import finder, store_option, tree_argument
 from slurmic.cli.arguments.values import FILE
 from slurmic.cli.exits import DONE
 from slurmic.cli.output.console import printable_lines
@@ -32,10 +32,9 @@ def cat(ref: str, path: str, store: str) -> int:
     The content comes from the store or, if it is lost there, from the code folder. What a job has
     changed in the code folder is never taken for what was packed.
     """
-    from slurmic.cli.treepaths import follow, path_in
-    from slurmic.cli.trees import find_tree
+    from slurmic.inspect.treepaths import follow, path_in
 
-    tree = find_tree(ref, store)
+    tree = finder(store).find_tree(ref)
     with tree.open(follow(tree, path_in(tree, path))) as stream:
         if sys.stdout.isatty():
             _show(stream, path)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from slurmic.cli.arguments.group import argument, command, option
-from slurmic.cli.arguments.options import store_option, tree_argument
+from slurmic.cli.arguments.options import finder, store_option, tree_argument
 from slurmic.cli.arguments.values import FILE, FOLDER
 from slurmic.cli.exits import DONE
 from slurmic.cli.output.console import say, write_paths
@@ -16,8 +16,8 @@ from slurmic.errors import ConfigError, SlurmicError
 from slurmic.text import counted, quoted, size
 
 if TYPE_CHECKING:
-    from slurmic.snapshot.codetree import CodeTree
-    from slurmic.snapshot.references import FoundSnapshot
+    from slurmic.inspect.codetree import CodeTree
+    from slurmic.inspect.references import FoundSnapshot
     from slurmic_store import TreeEntry
 
 
@@ -43,14 +43,13 @@ def checkout(ref: str, folder: str, paths: tuple[str, ...], link: bool, store: s
     The folder is an independent copy: you may change anything in it, and it outlives the store. Its
     path goes to standard output.
     """
-    from slurmic.cli.references import find_snapshot
-    from slurmic.cli.trees import current_tree
-    from slurmic.snapshot.changes import below
-    from slurmic.snapshot.codetree import snapshot_tree
-    from slurmic.snapshot.references import WORKING_TREE
+    from slurmic.inspect.changes import below
+    from slurmic.inspect.codetree import snapshot_tree
+    from slurmic.inspect.references import WORKING_TREE
 
-    found = None if ref == WORKING_TREE else find_snapshot(ref, store)
-    tree = current_tree(store) if found is None else snapshot_tree(found)
+    find = finder(store)
+    found = None if ref == WORKING_TREE else find.find_snapshot(ref)
+    tree = find.current_tree() if found is None else snapshot_tree(found)
     if link and (found is None or found.store is None):
         raise ConfigError(
             f"{tree.label} is not in a store that a folder could be linked from",
@@ -73,8 +72,8 @@ def _existing_path(tree: CodeTree, path: str) -> bytes:
     Raises:
         SlurmicError: there is not.
     """
-    from slurmic.cli.treepaths import missing_file, path_in
-    from slurmic.snapshot.changes import below
+    from slurmic.inspect.changes import below
+    from slurmic.inspect.treepaths import missing_file, path_in
 
     found = path_in(tree, path)
     if any(map(below([found]), tree.entries)):

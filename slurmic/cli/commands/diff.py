@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from slurmic.cli.arguments.group import argument, command, option
-from slurmic.cli.arguments.options import json_option, null_option, store_option
+from slurmic.cli.arguments.options import finder, json_option, null_option, store_option
 from slurmic.cli.arguments.values import FILE, REFERENCE, choice_of
 from slurmic.cli.exits import DIFFERENT, DONE, UsageError
 from slurmic.cli.output.console import ColourWhen, colours, say
 
 if TYPE_CHECKING:
-    from slurmic.snapshot.changes import Change, ChangeKind
-    from slurmic.snapshot.codetree import CodeTree
+    from slurmic.inspect.changes import Change, ChangeKind
+    from slurmic.inspect.codetree import CodeTree
     from slurmic_store import TreeEntry
 
 
@@ -89,8 +89,8 @@ def diff(**options: Any) -> int:
     asked = Asked(**options)
     _check(asked)
     from slurmic.cli.output.diffview import write_names, write_patch, write_stat
-    from slurmic.cli.treepaths import path_in
-    from slurmic.snapshot.changes import below, compare_trees
+    from slurmic.inspect.changes import below, compare_trees
+    from slurmic.inspect.treepaths import path_in
 
     old, new = _sides(asked)
     changes = compare_trees(old.tree, new.tree, below([path_in(old, path) for path in asked.paths]))
@@ -123,25 +123,22 @@ def _check(asked: Asked) -> None:
 
 
 def _sides(asked: Asked) -> tuple[CodeTree, CodeTree]:
-    from slurmic.cli.references import find_snapshot
-    from slurmic.cli.trees import current_tree, tree_packed_from
-    from slurmic.snapshot.codetree import snapshot_tree
-    from slurmic.snapshot.references import WORKING_TREE
+    from slurmic.inspect.codetree import snapshot_tree
+    from slurmic.inspect.references import WORKING_TREE
 
+    find = finder(asked.store)
     references = [asked.a, asked.b] if asked.b else [asked.a]
     found = [
-        None if reference == WORKING_TREE else find_snapshot(reference, asked.store)
+        None if reference == WORKING_TREE else find.find_snapshot(reference)
         for reference in references
     ]
     # The working tree is packed as the other side was: else every difference in settings
     # would look like one in the code.
     like = next((each.record for each in found if each is not None), None)
-    sides = [
-        current_tree(asked.store, like) if each is None else snapshot_tree(each) for each in found
-    ]
+    sides = [find.current_tree(like) if each is None else snapshot_tree(each) for each in found]
     if len(sides) == 1:
         assert like is not None
-        sides.append(tree_packed_from(like, asked.store))
+        sides.append(find.tree_packed_from(like))
     return sides[0], sides[1]
 
 

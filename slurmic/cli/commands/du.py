@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from slurmic.cli.arguments.group import command, option
-from slurmic.cli.arguments.options import json_option, store_option
+from slurmic.cli.arguments.options import finder, json_option, store_option
 from slurmic.cli.exits import DONE, INCOMPLETE
 from slurmic.cli.output.console import console, say, warn
 from slurmic.text import counted, printable, size
@@ -42,10 +42,9 @@ def du(store: str, show_all: bool, as_json: bool) -> int:
     The bar is what it takes now: # its own, - shared. Only packed code is counted, not what jobs
     have written. Sizes are in allocated blocks.
     """
-    from slurmic.cli.stores import open_store
     from slurmic_store import measure_sharing, pinned_ids
 
-    opened = open_store(store)
+    opened = finder(store).open_store()
     usage = measure_sharing(opened)
     pins = pinned_ids(opened)
     if as_json:

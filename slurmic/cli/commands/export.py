@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from slurmic.cli.arguments.group import command, option
-from slurmic.cli.arguments.options import store_option, tree_argument
+from slurmic.cli.arguments.options import finder, store_option, tree_argument
 from slurmic.cli.arguments.values import FILE
 from slurmic.cli.exits import DONE, UsageError
 from slurmic.cli.output.console import say, write_paths
@@ -39,7 +39,6 @@ def export(ref: str, output: str, force: bool, store: str) -> int:
     'tar --zstd -xf' unpacks it into a folder 'code'; 'slurmic import' makes it a snapshot again.
     The same files give the same archive, byte for byte (with the same version of zstandard).
     """
-    from slurmic.cli.trees import find_tree
     from slurmic_store import write_archive
 
     to_stdout = output == "-"
@@ -53,7 +52,7 @@ def export(ref: str, output: str, force: bool, store: str) -> int:
             "refusing to write an archive to a terminal",
             hint="write it to a file, or into a pipe",
         )
-    tree = find_tree(ref, store)
+    tree = finder(store).find_tree(ref)
     if to_stdout:
         write_archive(tree.tree, tree.open, sys.stdout.buffer)
         sys.stdout.buffer.flush()

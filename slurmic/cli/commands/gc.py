@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from slurmic.cli.arguments.group import command, option
-from slurmic.cli.arguments.options import json_option, store_option
+from slurmic.cli.arguments.options import finder, json_option, store_option
 from slurmic.cli.arguments.values import DURATION
 from slurmic.cli.exits import DONE, INCOMPLETE
 from slurmic.cli.output.console import say, warn
@@ -50,10 +50,9 @@ def gc(
     Only the store is cleaned: code folders and results are yours, and are never touched. To free
     the space of a run, delete its output folder; gc then deletes what only that run has used.
     """
-    from slurmic.cli.stores import open_store
     from slurmic_store import plan_gc
 
-    opened = open_store(store)
+    opened = finder(store).open_store()
     finished = _Finished()
     if older_than is not None:
         finished = _find_finished(opened, time.time() - older_than)

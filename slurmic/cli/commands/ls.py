@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from slurmic.cli.arguments.group import command, option
-from slurmic.cli.arguments.options import json_option, store_option
+from slurmic.cli.arguments.options import finder, json_option, store_option
 from slurmic.cli.arguments.values import COUNT, DURATION, FOLDER
 from slurmic.cli.exits import DONE, INCOMPLETE
 from slurmic.cli.output.console import cells, painted, say, terminal_width, warn
@@ -77,11 +77,10 @@ def ls(**options: Any) -> int:
     Snapshots whose code folder was deleted are listed as well. On a terminal an id is shown by its
     last part, which every command takes for the whole id.
     """
-    from slurmic.cli.stores import open_store
     from slurmic_store import pinned_ids
 
     asked = Asked(**options)
-    store = open_store(asked.store)
+    store = finder(asked.store).open_store()
     listed, damaged = _collect(asked, store)
     pins = pinned_ids(store)
     if asked.as_json:

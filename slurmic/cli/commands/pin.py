@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from slurmic.cli.arguments.group import command, option
-from slurmic.cli.arguments.options import reference_argument, store_option
+from slurmic.cli.arguments.options import finder, reference_argument, store_option
 from slurmic.cli.exits import DONE
 from slurmic.cli.output.console import say
 
@@ -18,10 +18,9 @@ def pin(ref: str, name: str, store: str) -> int:
     It stays in the store until 'slurmic unpin'. Its id goes to standard output.
     """
     import slurmic_store
-    from slurmic.cli.references import find_snapshot
     from slurmic_store import StoreError, pinned_ids, quoted
 
-    found = find_snapshot(ref, store)
+    found = finder(store).find_snapshot(ref)
     snapshot_id = found.record.id
     if found.store is None:
         raise StoreError(

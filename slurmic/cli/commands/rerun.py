@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from slurmic.cli.arguments import configuration
 from slurmic.cli.arguments.configuration import NOT_GIVEN, config_options, given_fields
 from slurmic.cli.arguments.group import argument, command, option
-from slurmic.cli.arguments.options import store_option
+from slurmic.cli.arguments.options import finder, store_option
 from slurmic.cli.arguments.values import FOLDER, REFERENCE
 from slurmic.cli.exits import DONE
 from slurmic.cli.output.console import say, submission_warnings, warn
@@ -18,7 +18,7 @@ from slurmic.text import counted
 
 if TYPE_CHECKING:
     from slurmic.config import SlurmConfig
-    from slurmic.snapshot.references import FoundSnapshot
+    from slurmic.inspect.references import FoundSnapshot
 
 
 @command("rerun")
@@ -46,11 +46,10 @@ def rerun(ref: str, code: str, store: str, **options: Any) -> int:
     (1234_7) alone; conditions are not waited for again. Functions get the arguments that they had.
     Options change the job's configuration; what is not given stays as it was.
     """
-    from slurmic.cli.references import find_snapshot
     from slurmic.runs import past_job, run_again, travels_by_value
     from slurmic_store import StoreError
 
-    found = find_snapshot(ref, store)
+    found = finder(store).find_snapshot(ref)
     record = found.record
     if found.folder is None:
         raise StoreError(f"no job ran from snapshot '{record.id}': it was only stored")

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from slurmic.cli.arguments.group import command
-from slurmic.cli.arguments.options import json_option, store_option, tree_argument
+from slurmic.cli.arguments.options import finder, json_option, store_option, tree_argument
 from slurmic.cli.exits import DONE
 from slurmic.cli.output.labelled import Line, draw, labelled, origin_lines
 from slurmic.cli.output.summary import folder_state, info_text, pin_text, record_as_json
@@ -18,7 +18,7 @@ from slurmic.text import counted, local_time, printable, size
 
 if TYPE_CHECKING:
     from slurmic.cluster.jobstates import JobState
-    from slurmic.snapshot.references import FoundSnapshot
+    from slurmic.inspect.references import FoundSnapshot
     from slurmic_store import SnapshotRecord
 
 
@@ -32,13 +32,12 @@ def show(ref: str, as_json: bool, store: str) -> int:
     What was packed, from where, by whom, with which warnings; which jobs run from it, and what
     Slurm says of them; whether its code folder still exists.
     """
-    from slurmic.cli.references import find_snapshot
-    from slurmic.snapshot.references import WORKING_TREE
+    from slurmic.inspect.references import WORKING_TREE
 
     if ref == WORKING_TREE:
         _show_working_tree(store, as_json)
     else:
-        _show_snapshot(find_snapshot(ref, store), as_json)
+        _show_snapshot(finder(store).find_snapshot(ref), as_json)
     return DONE
 
 
@@ -78,13 +77,14 @@ def _show_snapshot(found: FoundSnapshot, as_json: bool) -> None:
 
 
 def _show_working_tree(store_path: str, as_json: bool) -> None:
-    from slurmic.cli.trees import current_tree, newest_first, store_of
+    from slurmic.inspect.finder import newest_first
     from slurmic.snapshot import ask_git
     from slurmic_store import SnapshotRecord
 
-    tree = current_tree(store_path)
+    find = finder(store_path)
+    tree = find.current_tree()
     name = tree.tree.name
-    store = store_of(tree.root, store_path)
+    store = find.store_of(tree.root)
     same = [] if store is None else [r for r in newest_first(store) if r.tree == name]
     info = {
         "code_root": tree.root,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from slurmic.cli.arguments.group import argument, command
-from slurmic.cli.arguments.options import store_option
+from slurmic.cli.arguments.options import finder, store_option
 from slurmic.cli.arguments.values import PINNED
 from slurmic.cli.exits import DONE
 from slurmic.cli.output.console import say
@@ -43,12 +43,10 @@ def unpin(ref: str, store: str) -> int:
 
 def _find(ref: str, path: str) -> tuple[Store, str]:
     """The store and the id; a pin's name comes before all else that the text may mean."""
-    from slurmic.cli.references import find_snapshot
-    from slurmic.cli.stores import open_store
     from slurmic_store import StoreError, UnknownSnapshotError, pinned_ids, quoted
 
     try:
-        store = open_store(path)
+        store = finder(path).open_store()
     except StoreError:
         store = None  # the reference may lead to another one
     if store is not None and ref:
@@ -60,7 +58,7 @@ def _find(ref: str, path: str) -> tuple[Store, str]:
             )
         if named:
             return store, named[0]
-    found = find_snapshot(ref, path)
+    found = finder(path).find_snapshot(ref)
     if found.store is None:
         raise StoreError(f"snapshot '{found.record.id}' is not in a store, so it is not pinned")
     return found.store, found.record.id

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from slurmic.cli.arguments.group import argument, command, option
-from slurmic.cli.arguments.options import json_option, store_option
+from slurmic.cli.arguments.options import finder, json_option, store_option
 from slurmic.cli.arguments.values import FOLDER
 from slurmic.cli.exits import DAMAGED, DONE
 from slurmic.cli.output.console import say
@@ -55,11 +55,10 @@ def verify(folder: str, store: str, checksum: bool, repair: bool, as_json: bool)
 
 def _open(path: str, *, needed: bool) -> Store | None:
     """The store. A folder can be verified alone, by the record and the manifest beside it."""
-    from slurmic.cli.stores import open_store
     from slurmic_store import StoreError
 
     try:
-        return open_store(path)
+        return finder(path).open_store()
     except StoreError:
         if path or needed:
             raise

@@ -8,9 +8,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from slurmic.cli.patch import LineKind, PatchLine, count_lines, patch_lines
-from slurmic.snapshot.changes import Change
-from slurmic.snapshot.codetree import CodeTree
+from slurmic.inspect.changes import Change
+from slurmic.inspect.codetree import CodeTree
+from slurmic.inspect.patch import LineKind, PatchLine, count_lines, patch_lines
 from slurmic.text import counted, printable
 from slurmic_store import TreeEntry
 

@@ -183,5 +183,5 @@ def test_from_where_there_is_no_store(run: Any, tmp_path: Path, monkeypatch: Any
     store = Store.open(home / ".slurmic")
     done = run("ls", cwd=elsewhere)
     assert done.returncode == 0, done.stderr
-    assert b"so the one in your home folder\n0 snapshots in store" in done.stderr
+    assert b"using the one in your home folder\n0 snapshots in store" in done.stderr
     assert store.name.encode() in done.stderr

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from slurmic.snapshot.changes import Change
-from slurmic.snapshot.codetree import CodeTree
+from slurmic.inspect.changes import Change
+from slurmic.inspect.codetree import CodeTree
 from slurmic_store import TreeEntry
 
 LineKind = Literal["header", "hunk", "context", "removed", "added", "note"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from slurmic.snapshot.references import FoundSnapshot, resolve_reference
+from slurmic.inspect.references import FoundSnapshot, resolve_reference
 from slurmic_store import (
     SnapshotOptions,
     SnapshotRecord,

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from slurmic.cli.patch import count_lines, patch_lines, quoted
-from slurmic.snapshot.changes import compare_trees
-from slurmic.snapshot.codetree import WorkingTree, working_tree
+from slurmic.inspect.changes import compare_trees
+from slurmic.inspect.codetree import WorkingTree, working_tree
+from slurmic.inspect.patch import count_lines, patch_lines, quoted
 
 Files = Mapping[bytes, "tuple[bytes, int] | bytes"]
 """Content and mode of a file, or the target of a symbolic link, by path."""

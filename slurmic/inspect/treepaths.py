@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable
 
 from slurmic.errors import SlurmicError
-from slurmic.snapshot.codetree import CodeTree
+from slurmic.inspect.codetree import CodeTree
 from slurmic.text import counted, printable, quoted
 from slurmic_store import TreeEntry
 
