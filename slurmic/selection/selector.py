@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Literal
 
-from slurmic.config import WARN_ADDED_FILES
+from slurmic.defaults import WARN_ADDED_FILES
 from slurmic.errors import SelectionError
 
 from .addback import AddBack
