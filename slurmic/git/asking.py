@@ -10,17 +10,19 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import BinaryIO, Final, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
 from slurmic_store import quoted
 
 from .beside import keep_apart
 from .repository import Repository, find_repository
+
+if TYPE_CHECKING:
+    import subprocess  # where git is asked: it takes longer to import than a small tree to list
 
 #: How long git is waited for, in seconds, for all answers together. A big index on a slow network
 #: filesystem takes some; a stale mount takes forever. Time in which nobody waits does not count.
@@ -144,6 +146,8 @@ class Git:
             what :meth:`answer` takes. If git cannot be run, that is said there: nobody may ever
             want the answer.
         """
+        import subprocess
+
         # Not a pipe: git would wait for us to empty it, and we are busy walking.
         output = _in_memory(b"")
         questions = _in_memory(said) if said else None
@@ -181,6 +185,8 @@ class Git:
         Returns:
             what git has printed; None if it failed, or took too long (see `problem`).
         """
+        import subprocess
+
         process = asked.process
         if process is None:
             self.problem = self.problem or asked.problem
@@ -224,6 +230,8 @@ def tracked_in(folder: bytes, environ: Mapping[str, str]) -> list[bytes]:
 
     Empty if git does not answer.
     """
+    import subprocess
+
     try:
         done = subprocess.run(
             (*_GIT, "ls-files", "-c", "-z", "--recurse-submodules"),

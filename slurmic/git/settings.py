@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -99,6 +98,8 @@ def _configuration_files(environ: Mapping[str, str], repository: Repository) -> 
     if "GIT_CONFIG_SYSTEM" in environ:
         files = [environ["GIT_CONFIG_SYSTEM"]]
     else:
+        import shutil
+
         files = ["/etc/gitconfig"]
         git = shutil.which("git", path=environ.get("PATH"))
         if git is not None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Literal
 
-from slurmic.config import WARN_ADDED_FILES
+from slurmic.defaults import WARN_ADDED_FILES
 from slurmic.errors import SelectionError
 from slurmic.git.asking import Git, GitProblem
 from slurmic.git.settings import git_settings, hidden_ignore_files

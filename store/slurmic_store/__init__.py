@@ -3,10 +3,15 @@
 - A **blob** is the bytes of one file together with its read and execute permission bits.
 - A **tree** is the list of all files of one packed source tree, named by the digest of its content;
   its stored form is the **manifest**.
-- A **code folder** is a directory built from a tree.
+- A **code folder** is a folder built from a tree.
 - A **snapshot** is one act of packing: a tree, the code folder built from it, and a **record** of
   it.
 - A **store** is the folder that holds blobs, manifests and records of one user on one filesystem.
+
+Its rooms, of which each may import those below it only: ``read`` (content, archives), ``check``
+(verify, repair), ``collect`` (gc, usage), ``pack`` (snapshots and folders), ``source`` (source
+trees), ``store`` (the folder, records, liveness), ``fs`` (files, threads, progress), ``format``
+(what lies in a store). This module is all that the rest of slurmic uses.
 
 The engine knows nothing of Slurm, of selection, of argv or of environment variables, and never
 prints. ``FORMAT.md``, in the folder above this package, says what lies in a store, to the byte.

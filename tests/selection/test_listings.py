@@ -81,7 +81,7 @@ def processes(monkeypatch: pytest.MonkeyPatch) -> list[subprocess.Popen[bytes]]:
             listings.select.select([process.stdout], [], [], 60)
         return process
 
-    monkeypatch.setattr(listings.subprocess, "Popen", popen)
+    monkeypatch.setattr(subprocess, "Popen", popen)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
     return started
 

@@ -5,9 +5,9 @@ Nothing is ever deleted that has no substitute yet.
 **What makes it safe.** A substitute is a new file: it is written under a temporary name, hashed
 while it is copied, given its permission bits and its seal, and synced. Only when it stands complete
 on the disk is the damaged file moved aside, into ``quarantine/``, and the substitute given the name
-by link(2). If that fails, the damaged file gets its name back. For an instant the name is free;
-a submission that looks for the blob just then stores it again from its source, and the first to
-come has the name: both are healthy. A file that is good (somebody was faster) is left. Nothing is
+by link(2). If that fails, the damaged file gets its name back. For an instant the name is free; a
+submission that looks for the blob just then stores it again from its source, and the first to come
+has the name: both are healthy. A file that is good (another process was faster) is left. Nothing is
 ever written, chmodded or touched through a name that may be a link: the damaged inode stays as it
 is in the folders that have it, until each of them is repaired.
 
@@ -17,7 +17,7 @@ needed it. **Two repairs at once** of one store do each other's work twice. Two 
 folder rename onto the same names, which is harmless locally but has been seen to hang GlusterFS
 clients: run one.
 
-**A code folder** is repaired by replacing directory entries: a fresh link to a healthy blob is made
+**A code folder** is repaired file by file: a fresh link to a healthy blob is made
 under a temporary name in the same folder, compared once more, and renamed over the damaged file, so
 that a running job sees one or the other. What jobs have added is left alone.
 

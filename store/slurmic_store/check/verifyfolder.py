@@ -1,4 +1,4 @@
-"""Verifying one code folder, in its place or elsewhere.
+"""Verifying one code folder, where it was built or elsewhere.
 
 **A code folder** carries its own evidence: the record beside it (``code.json``) and its manifest
 (``code.tree.zst``). So one that was moved or copied elsewhere, together with them, is verified
@@ -137,8 +137,10 @@ def _find_tree(
     try:
         return decode_tree(read_manifest_file(path, tree))
     except FileNotFoundError:
-        problem = "is not there"
-        notes.append(f"{quoted(path)} is not there: without it only a store can say what is right")
+        problem = "does not exist"
+        notes.append(
+            f"{quoted(path)} does not exist: without it only a store can say what is right"
+        )
     except OSError as error:
         problem = reason_of(error)
         findings.append(Finding(path, "unreadable", problem))
@@ -227,8 +229,8 @@ class _FolderWalk:
     def _is_sealed(self, entries: Iterable[TreeEntry]) -> bool:
         """Whether seals can be relied on: yes where one holds, or nothing explains that none does.
 
-        In its place, a folder whose files have all lost their seals is damaged, unless all their
-        times are of whole seconds: then its filesystem keeps no more, or a backup did not.
+        Where it was built, a folder whose files have all lost their seals is damaged, unless all
+        their times are of whole seconds: then its filesystem keeps no more, or a backup did not.
         """
         if (
             self.store is not None
@@ -259,7 +261,7 @@ class _FolderWalk:
                 return check_file(absolute, self._expected(entry, sealed), checksum=self.checksum)
             except OSError:
                 pass  # gone since the folder was listed
-        return Finding(absolute, "missing", "was packed, and is not there")
+        return Finding(absolute, "missing", "was packed, but does not exist")
 
     def _expected(self, entry: TreeEntry, sealed: bool) -> Expected:
         expected = Expected(entry.digest, entry.mode, entry.size)

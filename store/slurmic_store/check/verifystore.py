@@ -164,7 +164,7 @@ class _StoreWalk:
             for key, answer in answers:
                 self.checked += 1
                 if answer == "gone":
-                    continue  # looked for again if somebody needs it
+                    continue  # looked for again if a record needs it
                 needed.pop(key, None)
                 self.hashed += self.checksum
                 if answer != "right":

@@ -4,6 +4,6 @@
 - The **grace period** is how young something is left alone.
 - What is **aside** lies in quarantine until a collection has decided.
 
-Files: ``plan`` (what may go; its head says why no lock is needed), ``sweep`` (move aside, look
-again, put back or delete), ``usage`` (what each output folder takes, and would free).
+Files: ``plan`` (what may be deleted; its head says why no lock is needed), ``sweep`` (move aside,
+look again, put back or delete), ``usage`` (what each output folder takes, and would free).
 """

@@ -143,7 +143,7 @@ class _Run:
         return GcStats(**self.counts)
 
     def _let_names_settle(self) -> None:
-        """Wait a moment before a young record on a network filesystem is looked at again.
+        """Wait a moment before a young record on a network filesystem is checked again.
 
         Another host's rename of a code folder is not atomic there: seen on GlusterFS, where for a
         moment the folder had neither name, and with no grace period its record was deleted.
@@ -161,7 +161,7 @@ class _Run:
             if not os.path.lexists(path):
                 return
             note = read_note(path) if path.endswith(NOTE_SUFFIX) else None
-            # A note goes last: without it, nothing would tell of its folder.
+            # A note is removed last: without it, nothing would tell of its folder.
             if note is None or not os.path.lexists(note[0]):
                 files.remove_tree(path)
                 self.counts["leftovers"] += 1

@@ -6,7 +6,7 @@ stays as long as any of them. So what a folder *shares* costs nothing extra for 
 and what is its *own* is what deleting it brings back.
 
 Sizes are what the filesystem has allocated, not what files contain: a file of one byte takes a
-block. Two things are not looked at, because that would take a stat for every file of every folder:
+block. Two things are left out, because they would take a stat for every file of every folder:
 a blob that has been stored again since a folder was built counts once; and what jobs have written
 into their folders does not count at all.
 """
@@ -182,7 +182,7 @@ class _Measuring:
                     self.result.problems.append(error.message)
 
     def _measure_blobs(self, owner: Iterable[bytes]) -> dict[bytes, int]:
-        """Allocated bytes of every blob that somebody needs; the sums go into the result."""
+        """Allocated bytes of every needed blob; the sums go into the result."""
 
         def look(key: bytes) -> os.stat_result | None:
             return _status(self.store.key_path(key))

@@ -69,7 +69,7 @@ def _columns(encoded: bytes) -> tuple[int, dict[bytes, memoryview]]:
     """The number of entries and the columns by name; unknown columns included."""
     offset = len(MAGIC)
     if encoded[:offset] != MAGIC:
-        raise DamagedError("manifest has no or a newer head line")
+        raise DamagedError("manifest has no head line, or one of a newer version")
     try:
         count_columns, count = HEADER.unpack_from(encoded, offset)
         offset += HEADER.size
@@ -121,7 +121,7 @@ def decode_blobs(encoded: bytes) -> Iterator[tuple[bytes, int]]:
         raise DamagedError(f"manifest has a missing or torn column: {error}") from error
     if len(keys) != count:
         raise DamagedError("manifest has columns of different lengths")
-    # Where all entries have blobs, none needs to be looked at.
+    # Where all entries have blobs, none has to be checked.
     if 0 not in sizes and not any(map(stat.S_ISLNK, set(modes))):
         return zip(keys, sizes, strict=True)
     return (

@@ -38,7 +38,7 @@ MANIFEST_BESIDE = b".tree.zst"
 ARCHIVE_BESIDE = b".tar.zst"
 
 GUARD_BESIDE = b".claim"
-"""A folder that stands while a name is claimed where there are no hard links."""
+"""A folder that exists while a name is being claimed where there are no hard links."""
 
 TEMPORARIES_BESIDE = (b".json", b".zst")
 """The temporary files beside a staging folder: a record, a manifest."""
@@ -158,7 +158,7 @@ def column_of_names(names: Sequence[bytes]) -> bytes:
     """
     text = b"".join(names)
     count = len(names)
-    # Each has one dash, and in its place.
+    # Each has one dash, where it belongs.
     if set(map(len, names)) == {_NAME_SIZE} and text[32::_NAME_SIZE] == b"-" * count:
         digits = text if text.count(b"-") == count else b""
         for suffix, mode in _MODE_OF_SUFFIX.items():

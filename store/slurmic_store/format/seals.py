@@ -4,8 +4,8 @@ The **seal** is a nanosecond value derived from the digest. A blob's modificatio
 before the one at which it was stored, with the seal as the nanosecond part, so that any write in
 place, which sets the time to the clock's, breaks it, and a single stat tells a pristine blob from a
 touched one. (The second before, because a time in the future would hide a write on GlusterFS: there
-a modification time is only ever replaced by a later one.) It does not protect against somebody who
-restores the time: re-hashing finds that.
+a modification time is only ever replaced by a later one.) It does not protect against a write
+that restores the time: re-hashing finds that.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def bears_seal(mtime_ns: int, digest: bytes) -> bool:
     """Whether a modification time bears the seal of `digest`, maybe cut to a coarser step.
 
     A copy may have gone to a filesystem with coarser timestamps than the store's. Whole seconds
-    say nothing, so they are no seal here.
+    say nothing, so they do not count as a seal here.
     """
     found = mtime_ns % SECOND
     seal = seal_of(digest)

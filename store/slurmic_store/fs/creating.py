@@ -1,10 +1,10 @@
-"""New files: written under a name that nobody reads yet, then given their own.
+"""New files: written under a name that no process reads yet, then given their own.
 
 Everything that the engine publishes goes through here, so that the order of the steps (write, make
 read-only, set the time, sync, give the name) is the same everywhere:
 
 - :func:`creating` makes a file, and leaves nothing if what is done with it fails;
-- :func:`replacing` lets it take the place of what has its name, by rename: for names that one
+- :func:`replacing` lets it replace the file that has its name, by rename: for names that one
   process alone writes;
 - :func:`publishing` gives it a name that several processes may want, by link: the first one wins.
 
@@ -37,7 +37,7 @@ class NewFile:
     """A new file, open for writing.
 
     Attributes:
-        descriptor: its file descriptor, for whoever writes by other means than :meth:`write`.
+        descriptor: its file descriptor, for writing by other means than :meth:`write`.
         mode: the permission bits that it gets when it is finished; None for what the umask says.
         times: the access and modification time in nanoseconds that it gets; None for the clock's.
         sync: whether its content is made durable. Without it, a crash of the machine may leave a
@@ -138,8 +138,8 @@ def replacing(
 ) -> Iterator[NewFile]:
     """A new file that takes the place of what is at `path` when it is complete, by rename.
 
-    A reader sees the old file or the new one, whole. Only for a name that nobody else writes at the
-    same time: two writers that rename onto one name have hung GlusterFS clients.
+    A reader sees the old file or the new one, whole. Only for a name that no other process writes
+    at the same time: two writers that rename onto one name have hung GlusterFS clients.
 
     Args:
         path: the final name.

@@ -209,8 +209,8 @@ class CodeFolderBuilder(contextlib.AbstractContextManager["CodeFolderBuilder"]):
             self._filler.make_folders(self.tree.paths)
             self._filler.make_special(self.tree)
         self._linked = True
-        place = self._filler.link if self._fill else self._filler.check
-        self._new = [index for index, _ in place(self.tree, self._known)]
+        check = self._filler.link if self._fill else self._filler.check
+        self._new = [index for index, _ in check(self.tree, self._known)]
         self._known = []
         return bool(self._new)
 

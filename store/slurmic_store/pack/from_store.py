@@ -154,8 +154,8 @@ def write_folder(
 
     Raises:
         DestinationError: `folder` exists, or appears meanwhile.
-        SourceChangedError: a content is not what the tree says.
-        StoreError: a content cannot be had, or the folder cannot be written; names the path.
+        SourceChangedError: the content of a file is not what the tree says.
+        StoreError: the content of a file is lost, or the folder cannot be written; names the path.
 
     After any of these errors nothing is left of the folder.
     """

@@ -58,7 +58,7 @@ class CodeFolderName:
 
     @property
     def guard(self) -> bytes:
-        """A folder that stands while the name is claimed where there are no hard links."""
+        """A folder that exists while the name is being claimed where there are no hard links."""
         return self.folder + GUARD_BESIDE
 
     def temporaries(self, snapshot_id: str) -> tuple[bytes, bytes]:

@@ -247,7 +247,7 @@ class _Transaction:
         else:
             code_folder = self._put_in_place(self.output_folder)
         cache.save(self.root, *builder.known_files(), began_ns)
-        # Last: as long as the note is there, what a crash leaves has an owner.
+        # Last: as long as the note exists, what a crash leaves has an owner.
         stage.close()
         return Snapshot(
             record=self.record,

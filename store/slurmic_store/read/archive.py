@@ -75,8 +75,8 @@ def write_archive(
         compression: how it is compressed.
 
     Raises:
-        StoreError: a content cannot be had, or is not what the tree says; what has been written
-            by then is not an archive.
+        StoreError: the content of a file is lost, or is not what the tree says; what has been
+            written by then is not an archive.
         OSError: `out` cannot be written.
     """
     if compression == "none":

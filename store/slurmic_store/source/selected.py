@@ -1,4 +1,4 @@
-"""The selected files of a source tree: looked at, and compared with the stat cache.
+"""The selected files of a source tree: their stat, and what the stat cache knows of them.
 
 What is known of them is kept in columns, because there may be tens of thousands.
 """
@@ -41,7 +41,7 @@ class SelectedFiles:
         former: the digest that a file had when its size was the same, by index, for some of these.
 
     Raises:
-        SourceError: a path leads out of the tree; a file is not a file, or cannot be looked at.
+        SourceError: a path leads out of the tree; a file is not a file, or its stat cannot be had.
     """
 
     def __init__(self, root: bytes, paths: Sequence[bytes], cache: StatCache) -> None:
@@ -141,7 +141,7 @@ class SelectedFiles:
         return b"%s/%s" % (self.root, self.tree.paths[index])
 
     def set(self, index: int, digest: bytes, status: os.stat_result) -> None:
-        """Note what a file has turned out to be when it was read."""
+        """Set what a file has turned out to be when it was read."""
         self.stamps[index] = stamp_of(status)
         self.tree.digests[index] = digest
         self.tree.modes[index] = status.st_mode & PERMISSIONS
@@ -181,8 +181,8 @@ class SelectedFiles:
 def read_source_tree(root: bytes, paths: Sequence[bytes], store: Store | None = None) -> Tree:
     """The tree that a snapshot of these files would have if it were taken now.
 
-    Nothing is written, and nothing is read twice: a file that somebody is writing to may come out
-    as no version of it ever was.
+    Nothing is written, and nothing is read twice: a file that is being written to may come out as
+    no version of it ever was.
 
     Args:
         root: absolute path of the source tree.

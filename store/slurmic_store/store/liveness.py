@@ -162,7 +162,7 @@ def _find_manifest(store: Store, tree: str) -> bytes | None:
     have been deleted since it was read.
 
     Raises:
-        DamagedError: it is missing all the same, or does not read back.
+        DamagedError: it is missing nevertheless, or does not read back.
     """
     for attempt in range(_ATTEMPTS):
         try:

@@ -55,7 +55,7 @@ def parse_format(folder: bytes, text: str) -> tuple[int, bool]:
         raise StoreFormatError(
             f"'{printable(folder)}/FORMAT' is not a store's format file",
             path=folder,
-            hint="is this really the folder of a slurmic store?",
+            hint="check that this is the folder of a slurmic store",
         )
     try:
         version = int(fields["format"])

@@ -270,7 +270,7 @@ class Store:
         well if GlusterFS clients did not deadlock when two do so.
 
         Returns:
-            Where it is now, for :meth:`replace_retired`; None if somebody else was faster, or it
+            Where it is now, for :meth:`replace_retired`; None if another process was faster, or it
             could only be unlinked.
         """
         kind = ASIDE_TREE if path.endswith(MANIFEST_SUFFIX) else ASIDE_BLOB

@@ -215,7 +215,7 @@ def test_the_store_stands_in_for_a_record_or_a_manifest_that_is_gone(world: Worl
         verify_code_folder(world.code, checksum=False)
     report = verify_code_folder(world.code, checksum=False, store=world.store)
     assert report.intact
-    assert "is not there" in report.notes[0]
+    assert "does not exist" in report.notes[0]
     with open(world.code + b".json", "wb") as stream:
         stream.write(b"{")
     report = verify_code_folder(world.code, checksum=False, store=world.store)

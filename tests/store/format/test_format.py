@@ -39,7 +39,7 @@ from slurmic_store.pack import staging
 from slurmic_store.source import statcache
 from slurmic_store.store.pins import pin
 
-PAGE = Path(__file__).parents[2] / "store" / "FORMAT.md"
+PAGE = Path(__file__).parents[3] / "store" / "FORMAT.md"
 
 
 def example_block(name: str) -> str:

@@ -40,10 +40,10 @@ from slurmic_store import (
     pin,
     plan_gc,
     read_records,
-    statcache,
     unpin,
     withdraw_snapshot,
 )
+from slurmic_store.source import statcache
 from slurmic_store.store.method import LinkMode
 from slurmic_store.store.pins import pinned_ids
 from slurmic_store.store.records import anchor_state
