@@ -5,10 +5,20 @@ from __future__ import annotations
 import copy
 import os
 import re
-import sys
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
+from .defaults import (
+    DEFAULT_EXCLUDED,
+    DEFAULT_SUFFIXES,
+    MAX_FILES,
+    MAX_MB,
+    NO_LIMIT,
+    WARN_ADDED_FILES,
+    WARN_ADDED_MB,
+    WARN_FILES,
+    WARN_MB,
+)
 from .errors import ConfigError
 
 Mode = Literal["run", "debug", "local", "slurm"]
@@ -16,24 +26,6 @@ LinkMode = Literal["auto", "hardlink", "reflink", "copy"]
 OnLiveImport = Literal["warn", "error", "ignore"]
 CodeScope = Literal["submission", "tree", "task"]
 CodeStage = Literal["shared", "node"]
-
-DEFAULT_SUFFIXES = (".py", ".sh", ".yaml", ".toml")
-"""Which files count as code by default, from the specification."""
-
-WARN_FILES, WARN_MB = 10_000, 200
-"""Above this a snapshot is larger than a code tree should be (files, megabytes of 10^6 bytes)."""
-
-MAX_FILES, MAX_MB = 100_000, 2_147
-"""Above this a snapshot is refused: 100,000 files or 2 GiB, rounded down to megabytes."""
-
-WARN_ADDED_FILES, WARN_ADDED_MB = 500, 50
-"""Above this, ignored files that suffixes add back were probably forgotten (files, megabytes)."""
-
-DEFAULT_EXCLUDED = (".git", "wandb", "outputs", "datasets")
-"""Which folders are never packed by default, from the specification."""
-
-NO_LIMIT = sys.maxsize
-"""A timeout_min that means no time limit of ours: the partition's own applies."""
 
 
 @dataclass

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, BinaryIO
 
-from slurmic.config import DEFAULT_EXCLUDED, DEFAULT_SUFFIXES
+from slurmic.defaults import DEFAULT_EXCLUDED, DEFAULT_SUFFIXES
 from slurmic.selection import Selection, SelectionRules, select
 from slurmic.selection.boundaries import is_submissions_folder
 from slurmic_store import (

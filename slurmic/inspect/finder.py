@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 from slurmic.errors import SlurmicError
 from slurmic.snapshot import locate_store
@@ -19,14 +19,12 @@ from slurmic_store import (
     snapshot_ids,
 )
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .codetree import CodeTree, WorkingTree
     from .references import FoundSnapshot
 
 
-@dataclass(frozen=True)
-class Finder:
+class Finder(NamedTuple):
     """Finds what is asked for from one folder, with one store in mind.
 
     Attributes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import cache
 from typing import Final
 
 # Whole names, in lower case. Examples and templates are not meant, nor is source code that
@@ -38,7 +39,11 @@ _HARMLESS: Final = frozenset(
 
 _KEY_ENDINGS: Final = (b".pem", b".key")
 
-_is_secret_name: Final = re.compile(_NAMES, re.VERBOSE | re.IGNORECASE | re.DOTALL).fullmatch
+
+@cache
+def _pattern() -> re.Pattern[bytes]:
+    # Made for the first name that needs it: most trees have none, and it takes a millisecond.
+    return re.compile(_NAMES, re.VERBOSE | re.IGNORECASE | re.DOTALL)
 
 
 def secret_names(names: Iterable[bytes]) -> list[bytes]:
@@ -46,7 +51,7 @@ def secret_names(names: Iterable[bytes]) -> list[bytes]:
     return [
         name
         for name in names
-        if name[name.rfind(b".") :] not in _HARMLESS and _is_secret_name(name)
+        if name[name.rfind(b".") :] not in _HARMLESS and _pattern().fullmatch(name)
     ]
 
 

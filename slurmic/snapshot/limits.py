@@ -14,7 +14,7 @@ from functools import partial
 from itertools import accumulate
 from typing import Final, NamedTuple
 
-from slurmic.config import (
+from slurmic.defaults import (
     MAX_FILES,
     MAX_MB,
     WARN_ADDED_FILES,

@@ -9,11 +9,10 @@ SLURMIC_STORE says; ``~/.slurmic`` if a file there can be linked into the output
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class StoreLocation:
+class StoreLocation(NamedTuple):
     """Where the store is, and why there.
 
     Attributes:

@@ -7,7 +7,8 @@ from typing import Any
 import submitit
 from submitit.local.local import LocalExecutor, LocalJob
 
-from slurmic.config import NO_LIMIT, SlurmConfig
+from slurmic.config import SlurmConfig
+from slurmic.defaults import NO_LIMIT
 from slurmic.environment import SECOND_LAUNCH
 from slurmic.errors import ConfigError
 from slurmic.job import FrozenCode, job_command, shell_exports

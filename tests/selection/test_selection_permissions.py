@@ -15,7 +15,7 @@ from git_oracle import Sandbox
 import slurmic.errors
 
 UNPRIVILEGED = """
-import os, sys
+import os, shutil, subprocess, sys  # as below: some are imported where they are needed
 sys.path[:0] = {path!r}
 from slurmic.selection import SelectionRules, explain, select, walk
 from slurmic.errors import SelectionError

@@ -15,7 +15,8 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import click
 
-from slurmic.config import NO_LIMIT, SlurmConfig
+from slurmic.config import SlurmConfig
+from slurmic.defaults import NO_LIMIT
 
 from .group import Decorator, option
 from .values import COUNT, FOLDER

@@ -91,7 +91,7 @@ def finder(store: str) -> Finder:
 
 def rules_of(suffixes: Sequence[str], excluded: Sequence[str]) -> SelectionRules:
     """The rules that --suffix and --exclude ask for; what is not given is as by default."""
-    from slurmic.config import DEFAULT_EXCLUDED, DEFAULT_SUFFIXES
+    from slurmic.defaults import DEFAULT_EXCLUDED, DEFAULT_SUFFIXES
     from slurmic.selection import SelectionRules
 
     return SelectionRules.from_settings(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Callable
@@ -43,12 +42,14 @@ def files(
     """
     if null + as_json + tree > 1:
         raise UsageError("--null, --json and --tree exclude each other", hint="give one")
-    from slurmic.config import WARN_ADDED_MB, WARN_FILES, WARN_MB
+    from slurmic.defaults import WARN_ADDED_MB, WARN_FILES, WARN_MB
     from slurmic.selection import select
 
     selection = select(code_root, rules_of(suffixes, excluded))
     sizes = _sizes(selection.root, selection.paths)
     if as_json:
+        import json
+
         for path in selection.paths:
             kind = "symlink" if path in selection.symlinks else "file"
             print(json.dumps({"path": os.fsdecode(path), "kind": kind, "size": sizes[path]}))

@@ -14,7 +14,7 @@ from slurmic.cli.arguments.options import store_option
 from slurmic.cli.arguments.values import COUNT, FILE
 from slurmic.cli.exits import DONE
 from slurmic.cli.output.console import say, warn
-from slurmic.config import MAX_FILES, MAX_MB
+from slurmic.defaults import MAX_FILES, MAX_MB
 from slurmic.errors import SlurmicError
 from slurmic.text import counted, quoted, size
 

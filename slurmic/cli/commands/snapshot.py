@@ -16,7 +16,8 @@ from slurmic.cli.arguments.options import (
 from slurmic.cli.arguments.values import COUNT, FOLDER, choice_of
 from slurmic.cli.exits import DONE
 from slurmic.cli.output.console import say, warn
-from slurmic.config import DEFAULT_EXCLUDED, DEFAULT_SUFFIXES, MAX_FILES, MAX_MB, LinkMode
+from slurmic.config import LinkMode
+from slurmic.defaults import DEFAULT_EXCLUDED, DEFAULT_SUFFIXES, MAX_FILES, MAX_MB
 from slurmic.text import counted, size
 
 

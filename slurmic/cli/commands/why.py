@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Iterable
@@ -55,7 +54,7 @@ def why(
 
     found = explain(code_root, _absolute(paths, code_root), rules_of(suffixes, excluded))
     for explanation in found:
-        print(json.dumps(_as_json(explanation)) if as_json else explanation)
+        print(_as_json(explanation) if as_json else explanation)
     sys.stdout.flush()
     for warning in found.warnings:
         warn(str(warning))
@@ -75,9 +74,11 @@ def _absolute(paths: Iterable[str], code_root: str) -> list[str]:
     return found
 
 
-def _as_json(explanation: Explanation) -> dict[str, object]:
+def _as_json(explanation: Explanation) -> str:
+    import json
+
     rule = explanation.rule
-    return {
+    values = {
         "path": os.fsdecode(explanation.path),
         "packed": explanation.packed,
         "reason": explanation.reason,
@@ -89,3 +90,4 @@ def _as_json(explanation: Explanation) -> dict[str, object]:
         "line": None if rule is None else rule.line,
         "pattern": None if rule is None else os.fsdecode(rule.text),
     }
+    return json.dumps(values)

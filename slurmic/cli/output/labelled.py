@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -35,6 +34,8 @@ def labelled(label: str, texts: Sequence[str]) -> list[Line]:
 
 def origin_lines(info: Mapping[str, Any]) -> list[Line]:
     """Where a snapshot came from, as its record says; what stands there may be anything."""
+    import shlex
+
     command = info.get("command")
     words = [str(word) for word in command] if isinstance(command, list) else []
     versions = [
