@@ -47,7 +47,7 @@ WORKING_TREE = "."
 TASK_FOLDERS = b"-tasks"
 """What is appended to the name of a code folder for the folder of its tasks' own ones."""
 
-SHORTESTRANDOM_PART = 4
+SHORTEST_RANDOM_PART = 4
 SHORTEST_TREE = 6
 
 ReferenceKind = Literal["id", "job", "pin", "tree", "folder"]
@@ -165,7 +165,7 @@ def _by_name(reference: str, catalogue: _Catalogue) -> FoundSnapshot | None:
         for snapshot_id in ids
         if snapshot_id.startswith(reference)
         or (
-            len(reference) >= SHORTESTRANDOM_PART
+            len(reference) >= SHORTEST_RANDOM_PART
             and snapshot_id[RANDOM_PART:].startswith(reference)
         )
     ]

@@ -14,11 +14,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from .gitindex import GitSettings
+from slurmic.git.asking import Git
+from slurmic.git.repository import Repository
+from slurmic.git.settings import GitSettings
+
 from .ignorefile import read_ignore_file
 from .matcher import Level
 from .patterns import IgnoreRule
-from .repository import Repository, find_repository
 
 GITIGNORE: Final = b".gitignore"
 _NONE: Final[Mapping[bytes, bytes]] = {}
@@ -41,18 +43,18 @@ class SourceTree:
     prefix: bytes = b""
 
     @classmethod
-    def at(cls, root: bytes, environ: Mapping[str, str]) -> SourceTree:
-        """Look at the directory `root` (absolute)."""
+    def at(cls, root: bytes, git: Git) -> SourceTree:
+        """Look at the folder `root` (absolute), the one that `git` is asked about."""
         try:
             mode = os.lstat(os.path.join(root, GITIGNORE)).st_mode
         except OSError:
             return cls(root, discovering=False)
         if not stat.S_ISREG(mode):
             return cls(root, discovering=False)
-        physical = os.path.realpath(root)
-        repository = find_repository(physical, environ)
+        repository = git.repository
         if repository is None:
             return cls(root, discovering=True)
+        physical = os.path.realpath(root)
         prefix = physical[len(repository.top) :].lstrip(b"/")
         return cls(root, True, repository, prefix + b"/" if prefix else b"")
 

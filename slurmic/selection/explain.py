@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from slurmic.errors import SelectionError
+from slurmic.git.asking import Git
+from slurmic.git.settings import git_settings, hidden_ignore_files
 
 from .boundaries import Barrier, Barriers
 from .discovery import GITIGNORE, RootLevel, SourceTree, root_level, with_ignore_file
 from .display import shown
 from .explanation import Explanation, Explanations, PathKind, Reason
-from .gitindex import GitQuery
 from .matcher import Level
 from .patterns import IgnoreRule
 from .rules import INCLUDE_FUNCTION, SelectionRules, packed
@@ -47,15 +48,15 @@ def explain(
         raise SelectionError(
             f"cannot read code_root {shown(path)}: {(error.strerror or 'error').lower()}"
         ) from error
-    tree = SourceTree.at(path, environ)
     given = [os.fsencode(path) for path in paths]
-    if not tree.discovering:
-        return _Explainer(tree, rules, RootLevel(None, None, ())).run(given)
-    if tree.repository is None:
-        return _Explainer(tree, rules, root_level(tree, None)).run(given)
-    with GitQuery(tree.root, tree.repository, environ) as git:
-        hidden = git.hidden_ignore_files()
-        above = root_level(tree, git.settings(), hidden)
+    with Git(path, environ) as git:
+        tree = SourceTree.at(path, git)
+        if not tree.discovering:
+            return _Explainer(tree, rules, RootLevel(None, None, ())).run(given)
+        if tree.repository is None:
+            return _Explainer(tree, rules, root_level(tree, None)).run(given)
+        hidden = hidden_ignore_files(git, tree.repository)
+        above = root_level(tree, git_settings(git, tree.repository), hidden)
         return _Explainer(tree, rules, above, hidden, git).run(given)
 
 
@@ -82,7 +83,7 @@ class _Explainer:
         rules: SelectionRules,
         above: RootLevel,
         hidden: Mapping[bytes, bytes] | None = None,
-        git: GitQuery | None = None,
+        git: Git | None = None,
     ) -> None:
         self._tree = tree
         self._rules = rules
@@ -177,8 +178,7 @@ class _Explainer:
         # Asked for only where it matters: so is the warning that git does not answer.
         if self._git is None:
             return frozenset()
-        self._git.ask_tracked()
-        return frozenset(self._git.tracked())
+        return frozenset(self._git.index())
 
     def _unreadable(self, directory: bytes) -> bytes:
         """The topmost of `directory` and those above it that cannot be listed, or b""."""

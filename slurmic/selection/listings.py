@@ -19,11 +19,11 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
+from slurmic.git.beside import keep_apart
 from slurmic_store import THREADS, Pace, threaded_map
 
 from . import listing as program
 from .listing import GREETING, Listing, list_directory, message, receive
-from .processors import keep_apart, number_of_processors
 
 if TYPE_CHECKING:
     import subprocess
@@ -218,7 +218,7 @@ class _Process:
         """
         name = os.path.basename(sys.executable or "")
         is_python = name.startswith(("python", "pypy")) and not hasattr(sys, "frozen")
-        if not is_python or number_of_processors() < 2:
+        if not is_python or len(os.sched_getaffinity(0)) < 2:
             return None
         import subprocess
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,13 +12,14 @@ from typing import Literal
 
 from slurmic.defaults import WARN_ADDED_FILES
 from slurmic.errors import SelectionError
+from slurmic.git.asking import Git, GitProblem
+from slurmic.git.settings import git_settings, hidden_ignore_files
 
 from .addback import AddBack
 from .discovery import RootLevel, SourceTree, root_level
 from .display import shown
 from .environments import Environments
 from .folderwarnings import Measure, add_back_warning, environment_warnings
-from .gitindex import GitProblem, GitQuery
 from .rules import SelectionRules
 from .sortedpaths import contains
 from .tracked import add_tracked, left_out_of_repositories
@@ -106,76 +108,133 @@ def select(
     rules: SelectionRules,
     *,
     environ: Mapping[str, str] | None = None,
+    git: Git | None = None,
     warn_added: int = WARN_ADDED_FILES,
 ) -> Selection:
-    """Select the files of the tree at `root`.
+    """Select the files of the tree at `root`: find them, join them with git's index, warn.
 
     Args:
-        root: a directory; relative to the current one if not absolute.
+        root: a folder; relative to the current one if not absolute.
         rules: which files.
         environ: the environment that git is run in; None for this process's.
+        git: what is asked, if the caller has questions to it, too; its root is `root`.
         warn_added: number of files that suffixes add back although git ignores them, above which
             that is warned of; 0 for never.
 
     Raises:
-        SelectionError: `root` is not a directory that can be read.
+        SelectionError: `root` is not a folder that can be read.
     """
-    environ = os.environ if environ is None else environ
     path = absolute_root(root)
-    tree = SourceTree.at(path, environ)
-    above = RootLevel(None, None, ())
-    tracked: list[bytes] | None = []
-    problem: GitProblem | None = None
-    try:
-        if not tree.discovering:
-            walked = walk(path, rules, None)
-        elif tree.repository is None:
-            above = root_level(tree, None)
-            walked = walk(path, rules, above.level)
-        else:
-            with GitQuery(path, tree.repository, environ) as git:
-                hidden = git.hidden_ignore_files()
-                above = root_level(tree, git.settings(), hidden)
-                walked = walk(path, rules, above.level, tree.prefix, hidden, git.ask_tracked)
-                # Where nothing was ignored, the index cannot change anything.
-                tracked = sorted(git.tracked()) if walked.doubtful else None
-                problem = git.problem
-    except OSError as error:
-        raise SelectionError(
-            f"cannot read code_root {shown(path)}: {(error.strerror or 'error').lower()}"
-        ) from error
-    if tracked:
-        add_tracked(path, rules, tracked, walked)
-    nested = left_out_of_repositories(path, rules, walked, environ)
+    with contextlib.ExitStack() as stack:
+        if git is None:
+            git = stack.enter_context(Git(path, os.environ if environ is None else environ))
+        try:
+            found = _find(path, rules, git)
+        except OSError as error:
+            raise SelectionError(
+                f"cannot read code_root {shown(path)}: {(error.strerror or 'error').lower()}"
+            ) from error
+        tracked = _join_index(found, rules, git)
+        return _with_warnings(found, rules, git, tracked, warn_added)
+
+
+@dataclass
+class _Found:
+    """What the walk has found.
+
+    Attributes:
+        tree: the source tree.
+        above: the ignore rules from above it.
+        walked: the files, and where the index may have more.
+    """
+
+    tree: SourceTree
+    above: RootLevel
+    walked: Walked
+
+
+def _find(root: bytes, rules: SelectionRules, git: Git) -> _Found:
+    """The walk: what suffixes take, and what ignore files leave.
+
+    Raises:
+        OSError: the root cannot be listed.
+    """
+    tree = SourceTree.at(root, git)
+    if not tree.discovering:
+        return _Found(tree, RootLevel(None, None, ()), walk(root, rules, None))
+    if tree.repository is None:
+        above = root_level(tree, None)
+        return _Found(tree, above, walk(root, rules, above.level))
+    hidden = hidden_ignore_files(git, tree.repository)
+    above = root_level(tree, git_settings(git, tree.repository), hidden)
+    # git lists its index beside the walk, from the first entry on that the index may decide.
+    return _Found(tree, above, walk(root, rules, above.level, tree.prefix, hidden, git.ask_index))
+
+
+def _join_index(found: _Found, rules: SelectionRules, git: Git) -> list[bytes] | None:
+    """Add the tracked files that patterns match.
+
+    Returns:
+        git's index, sorted; None if it was not needed: where nothing was ignored, it cannot change
+        anything.
+    """
+    if found.tree.repository is None:
+        return []
+    if not found.walked.maybe_tracked:
+        return None
+    tracked = sorted(git.index())
+    add_tracked(found.tree.root, rules, tracked, found.walked)
+    return tracked
+
+
+def _with_warnings(
+    found: _Found,
+    rules: SelectionRules,
+    git: Git,
+    tracked: list[bytes] | None,
+    warn_added: int,
+) -> Selection:
+    """The selection, with all that the user should know of it."""
+    root, walked = found.tree.root, found.walked
+    problem = git.problem if found.tree.repository is not None else None
+    nested = left_out_of_repositories(root, rules, walked, git.environ)
     symlinks = _selected(walked.links, walked.paths)
     environments = Environments.among(walked.environments, walked.paths)
-    add_back = AddBack(
-        walked.levels, environments.folders, tracked, lambda: _tracked(tree, environ)
-    )
+    add_back = AddBack(walked.levels, environments.folders, tracked, lambda: _late_index(git))
     folders = list(environment_warnings(walked.paths, environments))
     added = add_back.many(walked.paths, warn_added) if warn_added else {}
     if added:
         measure = Measure.number(warn_added)
         folders.append(add_back_warning(added, walked.paths, environments, rules, measure))
     return Selection(
-        root=path,
-        mode="gitignore" if tree.discovering else "suffix",
+        root=root,
+        mode="gitignore" if found.tree.discovering else "suffix",
         paths=walked.paths,
         symlinks=frozenset(symlinks),
-        warnings=tuple(_warnings(path, walked, symlinks, above, problem, nested, rules, folders)),
+        warnings=(
+            *_rule_warnings(root, found.above),
+            *folders,
+            *link_warnings(root, walked.paths, symlinks),
+            *secret_warnings(root, sorted(walked.suspects), rules),
+            *nested_warnings(nested),
+            *unreadable_warnings(
+                sorted(walked.unreadable, key=lambda item: item[0]),
+                [*found.above.unreadable, *sorted(walked.unreadable_rules)],
+            ),
+            *_git_warnings(problem),
+        ),
         rules=rules,
         environments=environments,
         add_back=add_back,
     )
 
 
-def _tracked(tree: SourceTree, environ: Mapping[str, str]) -> list[bytes]:
+def _late_index(git: Git) -> list[bytes]:
     """What is in git's index, for when that turns out to matter after all."""
-    if tree.repository is None:
-        return []
-    with GitQuery(tree.root, tree.repository, environ) as git:
-        git.ask_tracked()
-        return git.tracked()
+    if git.is_open:
+        return git.index()
+    with Git(git.root, git.environ) as again:
+        return again.index()
 
 
 def absolute_root(root: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> bytes:
@@ -205,16 +264,7 @@ def _selected(candidates: Iterable[bytes], paths: Sequence[bytes]) -> list[bytes
     return [path for path in sorted(set(candidates)) if contains(paths, path)]
 
 
-def _warnings(
-    root: bytes,
-    walked: Walked,
-    symlinks: Sequence[bytes],
-    above: RootLevel,
-    problem: GitProblem | None,
-    nested: Sequence[bytes],
-    rules: SelectionRules,
-    folders: Iterable[SelectionWarning],
-) -> Iterator[SelectionWarning]:
+def _rule_warnings(root: bytes, above: RootLevel) -> Iterator[SelectionWarning]:
     if above.ignoring is not None:
         rule = above.ignoring
         yield SelectionWarning(
@@ -224,14 +274,9 @@ def _warnings(
             "only code_file_suffixes and tracked files are packed",
             "change that pattern, or run `git init` in code_root",
         )
-    yield from folders
-    yield from link_warnings(root, walked.paths, symlinks)
-    yield from secret_warnings(root, sorted(walked.suspects), rules)
-    yield from nested_warnings(nested)
-    yield from unreadable_warnings(
-        sorted(walked.unreadable, key=lambda item: item[0]),
-        [*above.unreadable, *sorted(walked.unreadable_rules)],
-    )
+
+
+def _git_warnings(problem: GitProblem | None) -> Iterator[SelectionWarning]:
     if problem is not None:
         yield SelectionWarning(
             "git_unavailable",

@@ -11,10 +11,10 @@ import stat
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+from slurmic.git.asking import tracked_in
 from slurmic_store import threaded_map
 
 from .boundaries import Barriers
-from .gitindex import tracked_in
 from .rules import SelectionRules
 from .secretnames import secret_names
 from .sortedpaths import contains, count_below, range_below
@@ -50,7 +50,7 @@ def _left_out(
     barriers = Barriers(root, rules)
     unreadable = tuple(folder + b"/" for folder, _ in walked.unreadable)
     found: dict[bytes, bool] = {}
-    for path in _at_or_below(walked.doubtful, tracked):
+    for path in _at_or_below(walked.maybe_tracked, tracked):
         if contains(walked.paths, path) or barriers.above(path) is not None:
             continue
         try:
@@ -75,11 +75,11 @@ def left_out_of_repositories(
     git itself does not look into such a repository, and here it is a folder like any other, so they
     are not packed; but somebody may rely on them.
     """
-    doubtful = sorted(walked.doubtful)
+    maybe_tracked = sorted(walked.maybe_tracked)
     asked = [
         folder
         for folder in walked.repositories
-        if doubtful[:1] == [b""] or count_below(doubtful, folder)
+        if maybe_tracked[:1] == [b""] or count_below(maybe_tracked, folder)
     ]
     if not asked:
         return []

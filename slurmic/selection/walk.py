@@ -62,7 +62,7 @@ class Walked:
         suspects: selected files that look like secrets by their names.
         levels: what is ignored in directories that have a .gitignore, and in the root, by their
             paths with a slash at the end; none where only the suffixes count.
-        doubtful: where files may have been left out that are in git's index: ignored files and
+        maybe_tracked: where files may have been left out that are in git's index: ignored files and
             directories, and directories that could not be listed. b"" means everywhere.
         environments: directories that hold an environment of Python; some may be named twice.
         repositories: directories below the root that hold a repository of their own, but for those
@@ -75,7 +75,7 @@ class Walked:
     links: list[bytes] = field(default_factory=list)
     suspects: list[bytes] = field(default_factory=list)
     levels: dict[bytes, Level] = field(default_factory=dict)
-    doubtful: list[bytes] = field(default_factory=list)
+    maybe_tracked: list[bytes] = field(default_factory=list)
     environments: list[bytes] = field(default_factory=list)
     repositories: list[bytes] = field(default_factory=list)
     unreadable: list[tuple[bytes, OSError]] = field(default_factory=list)
@@ -124,7 +124,7 @@ def walk(
             empty; for the names of ignore files.
         hidden: contents of .gitignore files that count although they are not there, by their paths
             from the top of the repository.
-        on_doubt: called as soon as the first entry is put into `Walked.doubtful`.
+        on_doubt: called as soon as the first entry is put into `Walked.maybe_tracked`.
 
     Raises:
         OSError: `root` itself cannot be listed.
@@ -196,13 +196,13 @@ class _Walk:
             self._doubt([directory[:-1]])
 
     def _doubt(self, paths: list[bytes]) -> None:
-        doubtful = self._walked.doubtful
-        if not doubtful:
+        maybe_tracked = self._walked.maybe_tracked
+        if not maybe_tracked:
             self._on_doubt()
-        if len(doubtful) + len(paths) > DOUBTFUL_AT_MOST:
-            doubtful[:] = [b""]
+        if len(maybe_tracked) + len(paths) > DOUBTFUL_AT_MOST:
+            maybe_tracked[:] = [b""]
         else:
-            doubtful += paths
+            maybe_tracked += paths
 
     def _look_closer(
         self,

@@ -13,15 +13,12 @@ if TYPE_CHECKING:
     from .limits import SizeLimits
     from .location import StoreLocation, locate_store
     from .packing import PackedSnapshot, PackRequest, pack_code
-    from .provenance import Provenance, ask_git
 
 __all__ = [
     "PackRequest",
     "PackedSnapshot",
-    "Provenance",
     "SizeLimits",
     "StoreLocation",
-    "ask_git",
     "locate_store",
     "pack_code",
 ]
@@ -32,6 +29,5 @@ __getattr__ = lazy_names(
         ".limits": "SizeLimits",
         ".location": "StoreLocation locate_store",
         ".packing": "PackedSnapshot PackRequest pack_code",
-        ".provenance": "Provenance ask_git",
     },
 )

@@ -13,7 +13,9 @@ from typing import Any
 
 from slurmic.cluster.jobids import compact
 from slurmic.errors import ConfigError
+from slurmic.git.asking import Git
 from slurmic.progress import shown_progress
+from slurmic.provenance import GitQuestion, Provenance
 from slurmic.selection import Selection, SelectionRules, select
 from slurmic_store import (
     CodeFolderName,
@@ -31,7 +33,6 @@ from slurmic_store import (
 from .archive import make_archive
 from .limits import SizeLimits
 from .location import StoreLocation, locate_store
-from .provenance import GitQuestion, Provenance
 from .reuse import add_jobs, find_reusable
 
 PATTERNS = ("%j", "%A", "%a", "%t")
@@ -181,14 +182,15 @@ def pack_code(request: PackRequest) -> PackedSnapshot:
     """
     root = os.path.abspath(os.path.expanduser(request.code_root))
     output = None if request.output_path is None else os.path.abspath(request.output_path)
-    with GitQuestion(root) as git:
-        selection = _select(request, root, output)
+    with Git(os.fsencode(root), os.environ) as git:
+        question = GitQuestion(git)  # answered while files are selected and copied
+        selection = _select(request, root, output, git)
         if request.require_clean:
-            require_clean(root, git.answer(selection.paths))
+            require_clean(root, question.answer(selection.paths))
         made = () if output is None else _make_output_folder(output)
         try:
             with shown_progress():
-                return _take(request, root, output, selection, git, made)
+                return _take(request, root, output, selection, question, made)
         except BaseException:
             _remove_folders(made)
             raise
@@ -199,7 +201,7 @@ def _take(
     root: str,
     output: str | None,
     selection: Selection,
-    git: GitQuestion,
+    question: GitQuestion,
     made: tuple[str, ...],
 ) -> PackedSnapshot:
     location = locate_store(
@@ -220,7 +222,7 @@ def _take(
         return {
             "code_root": root,
             **request.about,
-            "git": git.answer(selection.paths).to_dict(),
+            "git": question.answer(selection.paths).to_dict(),
             "selection": {
                 "mode": selection.mode,
                 "code_file_suffixes": list(request.suffixes),
@@ -289,7 +291,7 @@ def _named(function: Callable[..., Any] | None) -> str | None:
     return str(getattr(function, "__qualname__", type(function).__qualname__))
 
 
-def _select(request: PackRequest, root: str, output: str | None) -> Selection:
+def _select(request: PackRequest, root: str, output: str | None, git: Git) -> Selection:
     """The selection; every check of the settings comes first."""
     never: tuple[bytes, ...] = ()
     if output is not None:
@@ -305,7 +307,7 @@ def _select(request: PackRequest, root: str, output: str | None) -> Selection:
         include=request.include,
         exclude_directory=request.exclude_directory,
     )
-    selection = select(root, rules, warn_added=request.limits.warn_added)
+    selection = select(root, rules, git=git, warn_added=request.limits.warn_added)
     selection.require_files()
     return selection
 

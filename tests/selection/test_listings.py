@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from slurmic.git.beside import keep_apart
 from slurmic.selection import SelectionRules, listings, select, walk
 from slurmic.selection.listing import list_directory
 from slurmic.selection.listings import Listings, Outcome
-from slurmic.selection.processors import keep_apart
 
 RULES = SelectionRules((".py",), ("wandb",))
 BRANCHES = 12

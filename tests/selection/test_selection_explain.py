@@ -296,7 +296,7 @@ def broken_index(tree: Sandbox) -> str:
 
 def no_git(tree: Sandbox) -> str:
     tree.environ["PATH"] = "/nowhere"
-    return "git cannot be run (No such file or directory)"
+    return "git cannot be run: it is not installed, or not on PATH"
 
 
 def refusing(tree: Sandbox) -> str:
@@ -306,7 +306,7 @@ def refusing(tree: Sandbox) -> str:
     script.write_text("#!/bin/sh\necho 'fatal: detected dubious ownership in it' >&2; exit 128\n")
     script.chmod(0o755)
     tree.environ["PATH"] = str(tree.base / "bin")
-    return f'git refuses to look at "{tree.root}", because another user owns it'
+    return f"git refuses to look at '{tree.root}', because another user owns it"
 
 
 @pytest.mark.parametrize("broken", [broken_index, no_git, refusing])

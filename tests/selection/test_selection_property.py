@@ -39,11 +39,11 @@ def help_with_small_trees(patch: pytest.MonkeyPatch, lister: Lister) -> None:
     tree=trees(),
     batch=st.sampled_from((1, 2, 16)),
     remembered=st.sampled_from((0, 1, 1000)),
-    doubtful=st.sampled_from((0, 1, 10_000)),
+    maybe_tracked=st.sampled_from((0, 1, 10_000)),
     lister=st.sampled_from(("alone", "threads", "process")),
 )
 def test_selection_is_git_plus_the_formula(
-    sandbox: Sandbox, tree: Tree, batch: int, remembered: int, doubtful: int, lister: Lister
+    sandbox: Sandbox, tree: Tree, batch: int, remembered: int, maybe_tracked: int, lister: Lister
 ) -> None:
     """Also in small trees the walk works in batches here, comes to its limits, and has help."""
     sandbox.reset()
@@ -53,7 +53,7 @@ def test_selection_is_git_plus_the_formula(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(walk, "BATCH_AT_FIRST", batch)
         patch.setattr(walk, "REMEMBERED_AT_MOST", remembered)
-        patch.setattr(walk, "DOUBTFUL_AT_MOST", doubtful)
+        patch.setattr(walk, "DOUBTFUL_AT_MOST", maybe_tracked)
         help_with_small_trees(patch, lister)
         selection = select(sandbox.root, rules, environ=sandbox.environ)
     assert selection.paths == expected

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from git_oracle import DEFAULT_EXCLUDES, DEFAULT_SUFFIXES, Sandbox
 
-from slurmic.selection import Selection, SelectionRules, gitindex, select, selector
+from slurmic.git import asking
+from slurmic.selection import Selection, SelectionRules, select, selector
 
 RULES = SelectionRules(DEFAULT_SUFFIXES, DEFAULT_EXCLUDES)
 
@@ -50,7 +51,7 @@ def test_git_fails(with_files: Sandbox) -> None:
 
 
 def test_git_hangs(with_files: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gitindex, "PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(asking, "PATIENCE_SECONDS", 0.2)
     with_files.put_in_front_of_git("exec sleep 60\n")
     started = time.monotonic()
     assert "git did not answer within 0.2 seconds" in problem(with_files)
@@ -61,7 +62,7 @@ def test_time_that_passes_while_nobody_waits_does_not_count(
     with_files: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On a slow filesystem the walk takes longer than git may; git had answered, in vain."""
-    monkeypatch.setattr(gitindex, "PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(asking, "PATIENCE_SECONDS", 0.2)
     with_files.configure("[core]\nexcludesFile = nothing")  # which git is asked before the walk
     real = selector.walk
 

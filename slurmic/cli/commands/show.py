@@ -78,7 +78,7 @@ def _show_snapshot(found: FoundSnapshot, as_json: bool) -> None:
 
 def _show_working_tree(store_path: str, as_json: bool) -> None:
     from slurmic.inspect.finder import newest_first
-    from slurmic.snapshot import ask_git
+    from slurmic.provenance import ask_git
     from slurmic_store import SnapshotRecord
 
     find = finder(store_path)

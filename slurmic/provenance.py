@@ -11,20 +11,13 @@ selected paths that are not in git's index.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
-import signal
-import subprocess
-import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from slurmic.selection.repository import find_repository
-
-GIT_TIMEOUT = 10.0
-"""Seconds that git may take for all its answers."""
+from slurmic.git.asking import Asked, Git, tracked_in
 
 NAMED_FILES = 100
 """How many of the files that differ from the commit are named in a record."""
@@ -75,85 +68,49 @@ class Provenance:
 
 def ask_git(root: str, packed: Iterable[bytes] = ()) -> Provenance:
     """What git says of the source tree at `root`, of which `packed` are packed; never raises."""
-    with GitQuestion(root) as git:
-        return git.answer(packed)
-
-
-class _NoAnswerError(Exception):
-    """Git did not answer; the text says why."""
+    with Git(os.fsencode(root), os.environ) as git:
+        return GitQuestion(git).answer(packed)
 
 
 class GitQuestion:
-    """Questions to git that are being answered by a process of their own; a context manager.
-
-    On leaving, what still runs is ended.
+    """Questions to git that are answered beside what the caller does, as a record needs them.
 
     Args:
-        root: the source tree, absolute.
+        git: what is asked, about the source tree; open until the answer is fetched.
     """
 
-    def __init__(self, root: str) -> None:
-        self._deadline = time.monotonic() + GIT_TIMEOUT
-        self._failure = ""
-        self._process: subprocess.Popen[bytes] | None = None
-        physical = os.path.realpath(os.fsencode(root))
-        # Its own limits to the search for a repository are git's to apply.
-        repository = find_repository(physical, {"GIT_DISCOVERY_ACROSS_FILESYSTEM": "1"})
-        if repository is None:
-            self._failure = "not a git repository"
+    def __init__(self, git: Git) -> None:
+        self._git = git
+        self._repository = git.repository
+        self._asked: tuple[Asked, Asked] | None = None
+        if self._repository is None:
             return
-        below = os.path.relpath(physical, repository.top)
+        below = os.path.relpath(os.path.realpath(git.root), self._repository.top)
         self._prefix = b"" if below == b"." else below + b"/"
-        # Not pipes: git would wait for us to empty them, and we are busy.
-        self._output = os.fdopen(os.memfd_create("git-output"), "r+b")
-        self._errors = os.fdopen(os.memfd_create("git-errors"), "r+b")
-        try:
-            # A session of its own, so that a git that takes too long ends with all it has started.
-            self._process = subprocess.Popen(
-                ["/bin/sh", "-c", _SCRIPT, "sh", physical],
-                stdin=subprocess.DEVNULL,
-                stdout=self._output,
-                stderr=self._errors,
-                start_new_session=True,
-            )
-        except OSError as error:
-            self._failure = f"git cannot be run: {error.strerror}"
-            self._output.close()
-            self._errors.close()
-
-    def __enter__(self) -> GitQuestion:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        process = self._process
-        if process is None:
-            return
-        if process.poll() is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-        self._output.close()
-        self._errors.close()
+        # Paths are relative to the top of the repository here, to the source tree in the index.
+        status = git.start(*_STATUS)
+        git.ask_index()
+        self._asked = status, git.start(*_REMOTES)
 
     def answer(self, packed: Iterable[bytes] = ()) -> Provenance:
-        """Wait for the answers: at most as long as git may take.
+        """Wait for the answers, at most as long as git may take.
 
         Args:
             packed: the paths that are packed, relative to the source tree.
         """
-        if self._failure:
-            return Provenance(note=self._failure)
-        try:
-            status, tracked, remotes = self._answers()
-        except _NoAnswerError as failure:
-            return Provenance(note=str(failure))
-        commit, branch, changes = self._parse(status)
-        known = set(tracked)
-        changes.update((path, "untracked") for path in packed if path not in known)
+        if self._asked is None:
+            return Provenance(note="not a git repository")
+        status = self._git.answer(self._asked[0])
+        tracked = self._git.index()
+        remotes = self._git.answer(self._asked[1], fine=(0, 1))
+        if self._git.problem is not None or status is None or remotes is None:
+            return Provenance(note=str(self._git.problem and self._git.problem.message))
+        commit, branch, changes = self._parse(status.split(b"\0"))
+        changes.update((path, "untracked") for path in self._untracked(packed, tracked))
         return Provenance(
             commit=commit,
             branch=branch,
-            remote=_remote(remotes, branch),
+            remote=_remote(remotes.split(b"\0")[:-1], branch),
             dirty=bool(changes),
             differing=tuple(
                 Difference(os.fsdecode(path), change)
@@ -162,27 +119,23 @@ class GitQuestion:
             differing_files=len(changes),
         )
 
-    def _answers(self) -> list[list[bytes]]:
-        """What git has said to each question, item by item."""
-        assert self._process is not None
-        try:
-            code = self._process.wait(timeout=max(0.0, self._deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            raise _NoAnswerError(f"git took more than {GIT_TIMEOUT:.0f} s") from None
-        if code == _NO_SUCH_PROGRAM:
-            raise _NoAnswerError("git is not installed")
-        if code:
-            self._errors.seek(0)
-            lines = self._errors.read(4096).decode(errors="replace").strip().splitlines()
-            raise _NoAnswerError(lines[0] if lines else f"git failed with exit code {code}")
-        self._output.seek(0)
-        answers: list[list[bytes]] = [[]]
-        for item in self._output.read().split(b"\0")[:-1]:
-            if item == _NEXT:
-                answers.append([])
-            else:
-                answers[-1].append(item)
-        return answers
+    def _untracked(self, packed: Iterable[bytes], tracked: Sequence[bytes]) -> Iterator[bytes]:
+        """The packed paths that are in no index, neither the repository's nor a submodule's."""
+        known = set(tracked)
+        in_submodules: dict[bytes, set[bytes]] = {}
+        for path in packed:
+            if path in known:
+                continue
+            submodule = path
+            while submodule and submodule not in known:
+                submodule = os.path.dirname(submodule)
+            if submodule:
+                if submodule not in in_submodules:
+                    folder = os.path.join(self._git.root, submodule)
+                    in_submodules[submodule] = set(tracked_in(folder, self._git.environ))
+                if path[len(submodule) + 1 :] in in_submodules[submodule]:
+                    continue
+            yield path
 
     def _parse(self, status: Iterable[bytes]) -> tuple[str, str, dict[bytes, str]]:
         """Commit, branch, and the tracked files below the source tree that have changed."""
@@ -205,31 +158,11 @@ class GitQuestion:
         )
 
 
-_NO_SUCH_PROGRAM = 127
-"""The exit code of a shell for a command that there is not."""
-
-_NEXT = b"//"
-"""Stands between two answers: no path and no setting is like that."""
-
-# One shell, because starting a process costs the submission more than waiting for it.
-# - GIT_DIR and its like lead to another repository: a submission from a git hook has them set.
-# - No optional locks: asking must not write into the user's repository. No lazy fetch: nor must it
-#   wait for the network. No file system monitor: it would be a daemon that outlives us.
-# - Paths are relative to the top of the repository in the first answer, to the source tree in the
-#   second.
-_SCRIPT = r"""
-unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE GIT_COMMON_DIR GIT_OBJECT_DIRECTORY GIT_NAMESPACE
-unset GIT_ALTERNATE_OBJECT_DIRECTORIES GIT_PREFIX GIT_LITERAL_PATHSPECS
-export GIT_OPTIONAL_LOCKS=0 GIT_NO_LAZY_FETCH=1 LC_ALL=C
-cd "$1" || exit
-ask() { git -c core.fsmonitor=false "$@"; }
-ask status --porcelain=v2 -z --branch --no-renames --untracked-files=no \
-    --ignore-submodules=untracked -- . || exit
-printf '//\0'
-ask ls-files -z --cached --recurse-submodules || exit
-printf '//\0'
-ask config -z --get-regexp '^(remote\..*\.url|branch\..*\.remote)$' || [ $? = 1 ]
-"""
+_STATUS = (
+    *("status", "--porcelain=v2", "-z", "--branch", "--no-renames", "--untracked-files=no"),
+    *("--ignore-submodules=untracked", "--", "."),
+)
+_REMOTES = ("config", "-z", "--get-regexp", r"^(remote\..*\.url|branch\..*\.remote)$")
 
 _FIELDS_BEFORE_PATH = {b"1 ": 8, b"u ": 10}
 

@@ -5,17 +5,12 @@ from __future__ import annotations
 import os
 
 
-def number_of_processors() -> int:
-    """How many processors this process may use."""
-    return len(os.sched_getaffinity(0))
-
-
 def keep_apart(process: int) -> None:
     """Keep another process, by its id, from the processor that this one is on.
 
-    The kernel starts a process, and wakes up one that reads from a pipe, on the processor of who
-    starts it or writes, as if that were about to wait. We go on, so the two would take turns. If it
-    cannot be helped, they do.
+    The kernel starts a process, and wakes up one that reads from a pipe, on the processor of the
+    one that starts it or writes, as if that were about to wait. We go on, so the two would take
+    turns. If it cannot be helped, they do.
     """
     try:
         with open("/proc/self/stat", "rb") as file:
