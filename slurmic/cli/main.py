@@ -106,9 +106,11 @@ def _run(arguments: list[str]) -> int:
         return USAGE
     if arguments[0] not in COMMANDS:
         raise unknown_command(arguments[0])
-    from slurmic.progress import shown_progress
-
     from .arguments.group import run
+
+    if not sys.stderr.isatty():
+        return run(arguments)
+    from slurmic.progress import shown_progress
 
     with shown_progress():
         return run(arguments)

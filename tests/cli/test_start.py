@@ -14,6 +14,7 @@ import slurmic
 import slurmic.selection
 import slurmic.snapshot
 import slurmic_store
+from slurmic.cli.table import COMMANDS
 
 HEAVY = ("click", "concurrent.futures", "importlib.metadata", "pathspec", "rich", "submitit")
 HEAVY += ("tyro", "typeguard", "xxhash", "zstandard")
@@ -53,6 +54,24 @@ def test_a_command_imports_what_it_needs(tmp_path: Path) -> None:
     slurmic_store.Store.open(tmp_path / "store")
     for arguments in (["gc", "-n", "--store", "store"], ["verify", "--store", "store"]):
         assert imported_by(command(*arguments), tmp_path) <= {"click", "xxhash"}
+
+
+def test_lines_are_written_without_rich(tmp_path: Path) -> None:
+    (tmp_path / "a.py").touch()
+    imported_by(command("snapshot", ".", "--output", "out/code", "--store", "store"), tmp_path)
+    for arguments in (["ls"], ["show", "out"], ["doctor"]):
+        assert "rich" not in imported_by(command(*arguments, "--store", "store"), tmp_path)
+
+
+def test_a_command_is_completed_without_what_it_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No command imports the engine, the selection or submitit to have its options completed."""
+    monkeypatch.setenv("_SLURMIC_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_CWORD", "2")
+    for name in COMMANDS:
+        monkeypatch.setenv("COMP_WORDS", f"slurmic\n{name}\n--")
+        assert imported_by(command(), tmp_path) == {"click"}, name
 
 
 @pytest.mark.parametrize("package", [slurmic, slurmic_store, slurmic.selection, slurmic.snapshot])

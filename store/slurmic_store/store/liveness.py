@@ -16,7 +16,6 @@ from collections.abc import Iterable, Iterator
 
 from slurmic_store.errors import DamagedError, quoted
 from slurmic_store.format.digests import keys_in
-from slurmic_store.format.manifest import blob_column
 from slurmic_store.format.names import ASIDE_RECORD, ASIDE_TREE, RECORD_SUFFIX, split_aside_name
 from slurmic_store.format.record import SnapshotRecord
 from slurmic_store.fs import files
@@ -128,7 +127,11 @@ def named_columns(store: Store, trees: Iterable[str], problems: list[str]) -> It
     def read(tree: str) -> memoryview | DamagedError | None:
         try:
             encoded = _find_manifest(store, tree)
-            return None if encoded is None else blob_column(encoded)
+            if encoded is None:
+                return None
+            from slurmic_store.format.manifest import blob_column
+
+            return blob_column(encoded)
         except DamagedError as error:
             return error
 

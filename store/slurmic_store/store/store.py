@@ -17,7 +17,6 @@ from slurmic_store.errors import (
     quoted,
     reason_of,
 )
-from slurmic_store.format.manifest import compress, decompress
 from slurmic_store.format.names import (
     ASIDE_BLOB,
     ASIDE_TREE,
@@ -200,6 +199,10 @@ class Store:
         Raises:
             OSError: it cannot be written.
         """
+        from slurmic_store.format.manifest import (
+            compress,  # few read a tree, and it takes milliseconds
+        )
+
         final = self.tree_path(tree)
         state = self._manifest_state(tree, refresh_after)
         if state == "good":
@@ -314,5 +317,7 @@ def read_manifest_file(path: bytes, tree: str) -> bytes:
         OSError: the file does not exist, or cannot be read.
         DamagedError: it holds something else.
     """
+    from slurmic_store.format.manifest import decompress
+
     with open(path, "rb") as stream:
         return decompress(stream.read(), tree)
