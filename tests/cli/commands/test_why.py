@@ -178,7 +178,9 @@ def test_git_that_does_not_answer_is_warned_of(
     done = run("why", "d.txt", cwd=project)
     assert (done.stdout, done.stderr) == (tracked, b"")
     monkeypatch.setenv("PATH", "/nowhere")
-    warning = b"slurmic: warning: git cannot be run (No such file or directory); tracked files"
+    warning = (
+        b"slurmic: warning: git cannot be run: it is not installed, or not on PATH; tracked files"
+    )
     assert warning in run("files", cwd=project).stderr
     done = run("why", "--json", "d.txt", cwd=project)
     assert (done.returncode, json.loads(done.stdout)["reason"]) == (0, "ignored")
