@@ -3,7 +3,7 @@
 Everything that the engine publishes goes through here, so that the order of the steps (write, make
 read-only, set the time, sync, give the name) is the same everywhere:
 
-- :func:`creating` makes a file, and leaves nothing if what is done with it fails;
+- :func:`creating` makes a file, which is gone if what is done with it fails;
 - :func:`replacing` lets it replace the file that has its name, by rename: for names that one
   process alone writes;
 - :func:`publishing` gives it a name that several processes may want, by link: the first one wins.
@@ -18,7 +18,6 @@ import contextlib
 import errno
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from slurmic_store.format.names import random_name
 
@@ -32,9 +31,11 @@ def write_all(descriptor: int, data: bytes | memoryview) -> None:
         view = view[os.write(descriptor, view) :]
 
 
-@dataclass
 class NewFile:
-    """A new file, open for writing.
+    """A new file, open for writing; a context manager, which gives itself.
+
+    In the end it is finished and closed. If what is done with it fails, or that does, nothing is
+    left at its path.
 
     Attributes:
         descriptor: its file descriptor, for writing by other means than :meth:`write`.
@@ -44,11 +45,38 @@ class NewFile:
             file of no bytes under the final name.
     """
 
-    descriptor: int
-    mode: int | None = None
-    times: tuple[int, int] | None = None
-    sync: bool = False
-    _finished: bool = False
+    # Written out, as tens of thousands may be made: a generator would take a third longer.
+    __slots__ = ("_dir_fd", "_finished", "_path", "descriptor", "mode", "sync", "times")
+
+    def __init__(self, path: bytes, mode: int | None, dir_fd: int | None) -> None:
+        self._path = path
+        self._dir_fd = dir_fd
+        self._finished = False
+        self.mode = mode
+        self.times: tuple[int, int] | None = None
+        self.sync = False
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        self.descriptor = os.open(path, flags, 0o666 if mode is None else 0o600, dir_fd=dir_fd)
+
+    def __enter__(self) -> NewFile:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            try:
+                if kind is None:
+                    self.finish()
+            finally:
+                os.close(self.descriptor)
+        except BaseException:
+            self._remove()
+            raise
+        if kind is not None:
+            self._remove()
+
+    def _remove(self) -> None:
+        with contextlib.suppress(OSError):
+            os.unlink(self._path, dir_fd=self._dir_fd)
 
     def write(self, data: bytes | memoryview) -> int:
         """Append all of `data`; its length."""
@@ -58,8 +86,8 @@ class NewFile:
     def finish(self) -> None:
         """Set permission bits and times, and sync; nothing may be written from then on.
 
-        Done in the end in any case: for those that have something to do before the file gets its
-        name, and after it is complete.
+        Done in the end in any case; to be called where something remains to be done after the file
+        is complete, and before it gets its name.
         """
         if self._finished:
             return
@@ -72,7 +100,6 @@ class NewFile:
         self._finished = True
 
 
-@contextlib.contextmanager
 def creating(
     path: bytes,
     *,
@@ -80,30 +107,23 @@ def creating(
     sync: bool = False,
     times: tuple[int, int] | None = None,
     dir_fd: int | None = None,
-) -> Iterator[NewFile]:
-    """A new file at `path`, which must not exist; gone if what is done with it fails.
+) -> NewFile:
+    """A new file at `path`, which must not exist; to be used in a ``with`` statement.
 
     Args:
         path: where; relative to `dir_fd` if that is given.
-        mode, sync, times: as in :class:`NewFile`.
+        mode: as in :class:`NewFile`.
+        sync: as in :class:`NewFile`.
+        times: as in :class:`NewFile`.
         dir_fd: an open folder.
 
     Raises:
         OSError: it cannot be created or written.
     """
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(path, flags, 0o666 if mode is None else 0o600, dir_fd=dir_fd)
-    try:
-        try:
-            file = NewFile(descriptor, mode, times, sync)
-            yield file
-            file.finish()
-        finally:
-            os.close(descriptor)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(path, dir_fd=dir_fd)
-        raise
+    file = NewFile(path, mode, dir_fd)
+    file.sync = sync
+    file.times = times
+    return file
 
 
 def write_new(
@@ -144,7 +164,8 @@ def replacing(
     Args:
         path: the final name.
         temporary: where it is written, on the same filesystem; a random name beside `path` if None.
-        mode, sync: as in :class:`NewFile`.
+        mode: as in :class:`NewFile`.
+        sync: as in :class:`NewFile`.
 
     Raises:
         OSError: it cannot be written or renamed: what is at `path` is what was there before, and
@@ -176,7 +197,8 @@ def publishing(
     Args:
         path: the final name, which several processes may want to give; see :func:`give_name`.
         temporary: where it is written, on the same filesystem.
-        times, sync: as in :class:`NewFile`.
+        times: as in :class:`NewFile`.
+        sync: as in :class:`NewFile`.
 
     Raises:
         OSError: it cannot be written, or the name cannot be given; nothing is left.

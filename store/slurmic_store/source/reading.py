@@ -8,11 +8,10 @@ before and one as it was after: it is not taken at a single instant. Each file i
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from slurmic_store.errors import SourceChangedError, SourceError, os_failure, quoted, reason_of
 from slurmic_store.format.digests import PERMISSIONS, hasher
@@ -168,17 +167,14 @@ def digest_still(source: bytes) -> tuple[bytes, os.stat_result] | None:
     return (digest, after) if same_content(before, after) else None
 
 
-@contextlib.contextmanager
-def _new_file(path: bytes) -> Iterator[NewFile]:
+def _new_file(path: bytes) -> NewFile:
     """As :func:`creating`; its folder must exist."""
-    with contextlib.ExitStack() as stack:
-        try:
-            file = stack.enter_context(creating(path))
-        except FileNotFoundError as error:
-            # The folder has been removed. That must not be taken for a source that is gone: the
-            # file would be left out of the tree without a word.
-            raise os_failure("write", path, error) from error
-        yield file
+    try:
+        return creating(path)
+    except FileNotFoundError as error:
+        # The folder has been removed. That must not be taken for a source that is gone: the file
+        # would be left out of the tree without a word.
+        raise os_failure("write", path, error) from error
 
 
 def write_data(path: bytes, data: bytes, mode: int, times: tuple[int, int]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import shutil
+import stat
 import subprocess
 import tarfile
 from collections.abc import Callable
@@ -27,6 +28,7 @@ from slurmic_store import (
     decode_tree,
     import_archive,
     take_snapshot,
+    unpack_archive,
     write_archive,
 )
 
@@ -89,6 +91,22 @@ def test_an_archive_becomes_the_same_snapshot_elsewhere(
     assert _exported(other, imported, compress=compress) == data, "byte for byte"
     assert os.listdir(other.tmp) == []
     assert os.listdir(other.index) == []
+
+
+def test_what_nodes_unpack_is_what_import_takes(
+    tmp_path: Path, store: Store, snapshot: Snapshot
+) -> None:
+    """The archive beside a code folder and the one that is exported are of one format."""
+    tree, out = snapshot.tree, io.BytesIO()
+    write_archive(tree, TreeContent(tree, store).open, out, compression="fast")
+    assert _import(Store.open(tmp_path / "other"), out.getvalue()).tree == tree
+    folder = tmp_path / "node"
+    folder.mkdir()
+    exported = io.BytesIO(_exported(store, snapshot))
+    assert unpack_archive(exported, os.fsencode(folder), name="it") == tree
+    for entry in tree.entries:
+        status = os.lstat(os.path.join(os.fsencode(folder), entry.path))
+        assert entry.target is not None or stat.S_IMODE(status.st_mode) == entry.mode
 
 
 def test_time_owner_and_place_of_the_source_do_not_matter(
