@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from slurmic_store import AnchorState, SnapshotRecord, anchor_state, is_superseded
+if TYPE_CHECKING:
+    from slurmic_store import AnchorState, SnapshotRecord
 
 
 def folder_state(record: SnapshotRecord) -> AnchorState | None:
@@ -14,6 +15,8 @@ def folder_state(record: SnapshotRecord) -> AnchorState | None:
 
     "gone" even if there is a folder at its path, when that is another snapshot's by now.
     """
+    from slurmic_store import anchor_state, is_superseded
+
     if not record.anchors:
         return None
     state = anchor_state(record)
