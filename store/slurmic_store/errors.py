@@ -18,7 +18,6 @@ An OSError of the filesystem under the store (a full disk, a quota, an I/O error
 from __future__ import annotations
 
 import errno
-import os
 
 
 class StoreError(Exception):
