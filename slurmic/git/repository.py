@@ -1,4 +1,4 @@
-"""Finding the git repository that a directory belongs to, as git would from there.
+"""Finding the git repository that a folder belongs to, as git would from there.
 
 Done here and not by asking git, because the walk cannot start before the repository's ignore files
 are known, and starting a process takes as long as walking a thousand files.
@@ -17,7 +17,7 @@ class Repository:
     """A working tree of git.
 
     Attributes:
-        top: the physical path of its topmost directory.
+        top: the physical path of its topmost folder.
         directory: its git directory, which holds the index (for linked worktrees and submodules
             not ``<top>/.git``).
         common: the git directory that holds config and info/; another one for linked worktrees.

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 
 from slurmic.defaults import DEFAULT_EXCLUDED, DEFAULT_SUFFIXES
 from slurmic.selection import Selection, SelectionRules, select
-from slurmic.selection.boundaries import is_submissions_folder
+from slurmic.selection.walk.boundaries import is_submissions_folder
 from slurmic_store import (
     SnapshotRecord,
     SourceError,

@@ -24,8 +24,8 @@ from functools import cached_property
 from typing import Literal
 
 from slurmic.cluster import jobids
-from slurmic.selection.boundaries import RECORD_HEAD, is_code_folder, is_submissions_folder
-from slurmic.selection.ignorefile import read_head
+from slurmic.selection.ignore.lines import read_head
+from slurmic.selection.walk.boundaries import RECORD_HEAD, is_code_folder, is_submissions_folder
 from slurmic_store import (
     DamagedError,
     SnapshotRecord,

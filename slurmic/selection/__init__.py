@@ -1,14 +1,16 @@
 """The selection: which files of a source tree are packed.
 
-Terms:
+Words:
     selection: the files that are packed, and the rules that say which.
     rules: the user's part of it: suffixes, excluded folders (:class:`SelectionRules`).
     discovery: finding files by what git does not ignore; in force where code_root has a .gitignore.
     add-back: a file with a listed suffix is packed although git ignores it.
     exclusion: files in an excluded folder are never packed; it comes before everything else.
     ignored: what git would answer. Files in git's index are not ignored, whatever patterns say.
-    level: the ignore rules in force in one directory (module `matcher`).
-    barrier: a directory below which nothing is packed (module `boundaries`).
+
+Files: rules (the user's), selector (the three acts: find, join with the index, warn), index (the
+second of them), explain and explanation (why a path is packed or not), paths (lists of paths).
+Rooms: ignore (what git ignores), walk (finding files), warn (what the user should know).
 
 The formula is :func:`slurmic.selection.rules.packed`. Nested repositories and submodules are packed
 as ordinary folders, without their ``.git``: of their ignore rules only the .gitignore files count,
@@ -22,12 +24,12 @@ from slurmic_store.lazy import lazy_names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .explain import explain
-    from .explanation import Explanation, Explanations, PathKind, Reason
-    from .patterns import IgnoreRule
-    from .rules import SelectionRules
-    from .selector import Selection, select
-    from .warnings import SelectionWarning, WarningKind
+    from slurmic.selection.explain import explain
+    from slurmic.selection.explanation import Explanation, Explanations, PathKind, Reason
+    from slurmic.selection.ignore.patterns import IgnoreRule
+    from slurmic.selection.rules import SelectionRules
+    from slurmic.selection.selector import Selection, select
+    from slurmic.selection.warn.warning import SelectionWarning, WarningKind
 
 __all__ = [
     "Explanation",
@@ -48,9 +50,9 @@ __getattr__ = lazy_names(
     {
         ".explain": "explain",
         ".explanation": "Explanation Explanations PathKind Reason",
-        ".patterns": "IgnoreRule",
+        ".ignore.patterns": "IgnoreRule",
         ".rules": "SelectionRules",
         ".selector": "Selection select",
-        ".warnings": "SelectionWarning WarningKind",
+        ".warn.warning": "SelectionWarning WarningKind",
     },
 )

@@ -11,16 +11,22 @@ from functools import cached_property
 from slurmic.errors import SelectionError
 from slurmic.git.asking import Git
 from slurmic.git.settings import git_settings, hidden_ignore_files
-
-from .boundaries import Barrier, Barriers
-from .discovery import GITIGNORE, RootLevel, SourceTree, root_level, with_ignore_file
-from .display import shown
-from .explanation import Explanation, Explanations, PathKind, Reason
-from .matcher import Level
-from .patterns import IgnoreRule
-from .rules import INCLUDE_FUNCTION, SelectionRules, packed
-from .selector import absolute_root
-from .warnings import SelectionWarning, unreadable_warnings
+from slurmic.selection.explanation import Explanation, Explanations, PathKind, Reason
+from slurmic.selection.ignore.folderrules import FolderRules
+from slurmic.selection.ignore.inherited import (
+    GITIGNORE,
+    InheritedRules,
+    SourceTree,
+    inherited_rules,
+    with_ignore_file,
+)
+from slurmic.selection.ignore.patterns import IgnoreRule
+from slurmic.selection.rules import INCLUDE_FUNCTION, SelectionRules, packed
+from slurmic.selection.selector import absolute_root
+from slurmic.selection.walk.boundaries import Barrier, Barriers
+from slurmic.selection.warn.leftout import unreadable_warnings
+from slurmic.selection.warn.warning import SelectionWarning
+from slurmic.text import quoted
 
 
 def explain(
@@ -38,7 +44,7 @@ def explain(
         rules, environ: as for `select`.
 
     Raises:
-        SelectionError: `root` is not a directory that can be read.
+        SelectionError: `root` is not a folder that can be read.
     """
     environ = os.environ if environ is None else environ
     path = absolute_root(root)
@@ -46,23 +52,23 @@ def explain(
         os.scandir(path).close()
     except OSError as error:
         raise SelectionError(
-            f"cannot read code_root {shown(path)}: {(error.strerror or 'error').lower()}"
+            f"cannot read code_root {quoted(path)}: {(error.strerror or 'error').lower()}"
         ) from error
     given = [os.fsencode(path) for path in paths]
     with Git(path, environ) as git:
         tree = SourceTree.at(path, git)
         if not tree.discovering:
-            return _Explainer(tree, rules, RootLevel(None, None, ())).run(given)
+            return _Explainer(tree, rules, InheritedRules(None, None, ())).run(given)
         if tree.repository is None:
-            return _Explainer(tree, rules, root_level(tree, None)).run(given)
+            return _Explainer(tree, rules, inherited_rules(tree, None)).run(given)
         hidden = hidden_ignore_files(git, tree.repository)
-        above = root_level(tree, git_settings(git, tree.repository), hidden)
+        above = inherited_rules(tree, git_settings(git, tree.repository), hidden)
         return _Explainer(tree, rules, above, hidden, git).run(given)
 
 
 @dataclass(frozen=True)
 class _Ignored:
-    """What ignore files say of a path: the rule, and the directory it matches (b"": the path)."""
+    """What ignore files say of a path: the rule, and the folder it matches (b"": the path)."""
 
     rule: IgnoreRule | None
     directory: bytes = b""
@@ -81,7 +87,7 @@ class _Explainer:
         self,
         tree: SourceTree,
         rules: SelectionRules,
-        above: RootLevel,
+        above: InheritedRules,
         hidden: Mapping[bytes, bytes] | None = None,
         git: Git | None = None,
     ) -> None:
@@ -92,7 +98,7 @@ class _Explainer:
         self._barriers = Barriers(tree.root, rules)
         self._unreadable_rules = list(above.unreadable)
         self._listed: dict[bytes, bytes] = {}
-        self._levels: dict[bytes, Level | _Ignored] = {}
+        self._levels: dict[bytes, FolderRules | _Ignored] = {}
         if above.level is None:
             self._levels[b""] = _Ignored(above.ignoring, b".")
         else:
@@ -223,19 +229,19 @@ class _Explainer:
             return level
         return _Ignored(level.deciding_rule(name, directory=directory))
 
-    def _level(self, directory: bytes) -> Level | _Ignored:
+    def _level(self, directory: bytes) -> FolderRules | _Ignored:
         unknown: list[bytes] = []
         while directory not in self._levels:
             unknown.append(directory)
             directory = os.path.dirname(directory)
         level = self._levels[directory]
         for directory in reversed(unknown):
-            if isinstance(level, Level):
+            if isinstance(level, FolderRules):
                 level = self._entered(level, directory)
             self._levels[directory] = level
         return level
 
-    def _entered(self, level: Level, directory: bytes) -> Level | _Ignored:
+    def _entered(self, level: FolderRules, directory: bytes) -> FolderRules | _Ignored:
         """What is ignored in `directory`, `level` being that of the one above it."""
         name = os.path.basename(directory)
         below = level.enter(name)
@@ -243,7 +249,7 @@ class _Explainer:
             return _Ignored(level.deciding_rule(name, directory=True), directory)
         return self._with_gitignore(below, directory + b"/")
 
-    def _with_gitignore(self, level: Level, directory: bytes) -> Level:
+    def _with_gitignore(self, level: FolderRules, directory: bytes) -> FolderRules:
         path = directory + GITIGNORE
         level, readable = with_ignore_file(
             level,
@@ -282,7 +288,7 @@ def _kind_of(path: bytes) -> PathKind:
 
 
 def _listed_kind(path: bytes) -> PathKind:
-    """What is said of a path by the directory that it is in, as for the walk.
+    """What is said of a path by the folder that it is in, as for the walk.
 
     One may be listed without the permission to look at what is in it.
     """

@@ -7,18 +7,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from .boundaries import BarrierKind
-from .display import shown
-from .patterns import IgnoreRule
-from .rules import EXCLUDE_FUNCTION, INCLUDE_FUNCTION
-from .warnings import SelectionWarning
+from slurmic.selection.ignore.patterns import IgnoreRule
+from slurmic.selection.rules import EXCLUDE_FUNCTION, INCLUDE_FUNCTION
+from slurmic.selection.walk.boundaries import BarrierKind
+from slurmic.selection.warn.warning import SelectionWarning
+from slurmic.text import quoted
 
 #: "unknown" is what cannot be looked at, and is in a folder that cannot be listed.
 PathKind = Literal["file", "symlink", "directory", "special", "missing", "unknown"]
 
 #: What decided. "not_ignored" comes with a rule if one re-includes the path, "suffix" with one if
 #: the file is packed although it is ignored. "suffixes_only" and "no_suffix" are for trees without
-#: a .gitignore: for directories, and for files.
+#: a .gitignore: for folders, and for files.
 Reason = (
     BarrierKind
     | Literal[
@@ -48,11 +48,11 @@ class Explanation:
             itself counts as packed.
         reason: what decided.
         kind: what is there now; a path that is missing or unknown is judged as a file would be (as
-            a directory if given with a slash at its end).
+            a folder if given with a slash at its end).
         entry: of code_file_suffixes or exclude_code_folders, if one decided.
         directory: the directory that was decided about: one above `path`, or `path` itself if it
-            is a directory that cannot be read or is kept out whatever git says; b"." is code_root.
-            Empty if no directory decided, or an ignore rule that matches `path` itself.
+            is a folder that cannot be read or is kept out whatever git says; b"." is code_root.
+            Empty if no folder decided, or an ignore rule that matches `path` itself.
         rule: the line of an ignore file that decided, or that code_file_suffixes overruled.
         marker: the file that makes `directory` an output folder or a store, relative to code_root.
     """
@@ -70,11 +70,11 @@ class Explanation:
         missing = " (does not exist)" if self.kind == "missing" else ""
         verdict = "packed, " if self.packed else "not packed, "
         if self.reason == "suffixes_only":
-            verdict = ""  # Neither is true of the directory as a whole.
-        return f"{shown(self.path)}{missing}: {verdict}{self._because()}"
+            verdict = ""  # Neither is true of the folder as a whole.
+        return f"{quoted(self.path)}{missing}: {verdict}{self._because()}"
 
     def _because(self) -> str:
-        where = shown(self.directory)
+        where = quoted(self.directory)
         if self.reason == "suffix":
             although = f", although {self._ignoring()}" if self.rule else ""
             return f"by {_named(self.entry, 'code_file_suffixes')}{although}"
@@ -93,14 +93,14 @@ class Explanation:
         if self.reason == "excluded_folder":
             return f"{where} is excluded by {_named(self.entry, 'exclude_code_folders')}"
         if self.reason == "output_folder" and os.path.dirname(self.marker) != self.directory:
-            return f"{where} is a code folder of slurmic ({shown(self.marker)} is its record)"
+            return f"{where} is a code folder of slurmic ({quoted(self.marker)} is its record)"
         return _FIXED[self.reason].format(
             where=where, marker=os.fsdecode(os.path.basename(self.marker))
         )
 
     def _ignoring(self) -> str:
         assert self.rule is not None
-        what = f"its folder {shown(self.directory)}" if self.directory else "it"
+        what = f"its folder {quoted(self.directory)}" if self.directory else "it"
         return f"{_location(self.rule)} ignores {what}"
 
 
@@ -140,4 +140,4 @@ def _named(entry: str, setting: str) -> str:
 
 
 def _location(rule: IgnoreRule) -> str:
-    return f"{shown(rule.source)} line {rule.line} ({shown(rule.text)})"
+    return f"{quoted(rule.source)} line {rule.line} ({quoted(rule.text)})"

@@ -17,6 +17,7 @@ from functools import cached_property, lru_cache
 from typing import Final
 
 from slurmic.errors import ConfigError
+from slurmic.text import quoted
 
 #: Called with an absolute path and the absolute code_root (0.2.1's signature).
 PathTest = Callable[[str, str], bool]
@@ -54,15 +55,15 @@ class SelectionRules:
             name, case-sensitive (".py", ".tar.gz"). One without matches a file of exactly that
             name or with that extension ("py" takes "a.py", not "happy"; "Dockerfile" takes
             "Dockerfile" and "app.Dockerfile").
-        exclude_folders: ``exclude_code_folders``. Directories relative to code_root; "wandb" is
+        exclude_folders: ``exclude_code_folders``. Folders relative to code_root; "wandb" is
             ``./wandb`` alone. An entry with a wildcard is a glob relative to code_root in the
             syntax of .gitignore: "**/wandb" excludes at any depth, "run*" in code_root only.
             Files of such a name are not excluded.
-        never: directories never entered, relative to code_root: this submission's output folder,
+        never: folders never entered, relative to code_root: this submission's output folder,
             the store. b"" (code_root itself) has no effect.
         include: replaces the test of the suffixes; called with (absolute path, absolute root).
         exclude_directory: replaces the test of the excluded folders; called for each directory
-            below code_root with (absolute path, absolute root). A directory for which it is true
+            below code_root with (absolute path, absolute root). A folder for which it is true
             is not entered.
 
     Raises:
@@ -130,7 +131,7 @@ class SelectionRules:
     def excluding_entry(self, directory: bytes) -> str | None:
         """The entry of `exclude_folders` that names `directory` (relative), or None.
 
-        Says nothing about the directories above it.
+        Says nothing about the folders above it.
         """
         for entry in self.exclude_folders:
             if _is_glob(entry):
@@ -176,7 +177,7 @@ class SelectionRules:
 
 @lru_cache
 def glob_test(entries: tuple[str, ...]) -> Callable[[bytes], bool]:
-    """A test whether a directory, relative to code_root, matches one of the globs `entries`.
+    """A test whether a folder, relative to code_root, matches one of the globs `entries`.
 
     Raises:
         ConfigError: one is no pattern.
@@ -194,8 +195,8 @@ def glob_test(entries: tuple[str, ...]) -> Callable[[bytes], bool]:
                 )
         except (ValueError, re.error) as error:
             raise ConfigError(
-                f'exclude_code_folders has the entry "{entry}", which is no pattern ({error})',
-                hint='write it as in a .gitignore: "**/wandb", "run*", "run[0-9]"; '
+                f"exclude_code_folders has the entry '{entry}', which is not a pattern ({error})",
+                hint="write it as in a .gitignore: '**/wandb', 'run*', 'run[0-9]'; "
                 "a backslash takes its meaning from the character after it",
             ) from error
         patterns.extend(spec.patterns)
@@ -246,39 +247,41 @@ def _entries(setting: str, entries: tuple[str, ...], example: str) -> tuple[str,
 def _check_suffix(entry: str) -> None:
     if entry in ("", "."):
         raise ConfigError(
-            f'code_file_suffixes has the entry "{entry}", which would take any file',
-            hint='name the endings, such as ".py", or whole names, such as "Makefile"',
+            f"code_file_suffixes has the entry '{entry}', which would take any file",
+            hint="name the endings, such as '.py', or whole names, such as 'Makefile'",
         )
     if "*" in entry:
         bare = entry.replace("*", "")
-        instead = f'write "{bare}"' if bare.strip("./") and "/" not in bare else "name the endings"
+        instead = f"write '{bare}'" if bare.strip("./") and "/" not in bare else "name the endings"
         raise ConfigError(
-            f'code_file_suffixes has the entry "{entry}", but its entries are endings, not globs',
-            hint=f'{instead}, such as ".py"' if instead == "name the endings" else instead,
+            f"code_file_suffixes has the entry '{entry}', but its entries are endings, not globs",
+            hint=f"{instead}, such as '.py'" if instead == "name the endings" else instead,
         )
     if "/" in entry:
         raise ConfigError(
-            f'code_file_suffixes has the entry "{entry}", but its entries match file names, '
+            f"code_file_suffixes has the entry '{entry}', but its entries match file names, "
             "not paths",
-            hint=f'write "{posixpath.basename(entry) or ".py"}", or re-include it in .gitignore',
+            hint=f"write {quoted(posixpath.basename(entry) or '.py')}, or re-include it in "
+            ".gitignore",
         )
 
 
 def _check_folder(entry: str) -> None:
     if entry.startswith("/"):
         raise ConfigError(
-            f'exclude_code_folders has the entry "{entry}", but entries are relative to code_root',
-            hint=f'write "{entry.strip("/") or "wandb"}", if that is the path below code_root',
+            f"exclude_code_folders has the entry '{entry}', but entries are relative to code_root",
+            hint=f"write {quoted(entry.strip('/') or 'wandb')}, if that is the path below "
+            "code_root",
         )
     if ".." in entry.split("/"):
         raise ConfigError(
-            f'exclude_code_folders has the entry "{entry}", but its entries are below code_root',
+            f"exclude_code_folders has the entry '{entry}', but its entries are below code_root",
             hint="leave it out (what is outside code_root is never packed), or write it without ..",
         )
     if posixpath.normpath(entry) == ".":
         raise ConfigError(
-            f'exclude_code_folders has the entry "{entry}", which would exclude all of code_root',
-            hint='name folders below it, such as "wandb"',
+            f"exclude_code_folders has the entry '{entry}', which would exclude all of code_root",
+            hint="name folders below it, such as 'wandb'",
         )
 
 
@@ -291,4 +294,4 @@ def _normal(entry: str) -> bytes:
 
 
 def _listed(entries: tuple[str, ...]) -> str:
-    return "[" + ", ".join(f'"{entry}"' for entry in entries) + "]"
+    return "[" + ", ".join(f"'{entry}'" for entry in entries) + "]"

@@ -5,32 +5,33 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Literal
 
 from slurmic.defaults import WARN_ADDED_FILES
 from slurmic.errors import SelectionError
-from slurmic.git.asking import Git, GitProblem
+from slurmic.git.asking import Git
 from slurmic.git.settings import git_settings, hidden_ignore_files
-
-from .addback import AddBack
-from .discovery import RootLevel, SourceTree, root_level
-from .display import shown
-from .environments import Environments
-from .folderwarnings import Measure, add_back_warning, environment_warnings
-from .rules import SelectionRules
-from .sortedpaths import contains
-from .tracked import add_tracked, left_out_of_repositories
-from .walk import Walked, walk
-from .warnings import (
-    SelectionWarning,
-    link_warnings,
+from slurmic.selection.ignore.inherited import InheritedRules, SourceTree, inherited_rules
+from slurmic.selection.index import add_tracked, left_out_of_repositories
+from slurmic.selection.paths import contains
+from slurmic.selection.rules import SelectionRules
+from slurmic.selection.walk.environments import Environments
+from slurmic.selection.walk.walk import Walked, walk
+from slurmic.selection.warn.addback import AddBack
+from slurmic.selection.warn.folders import Measure, add_back_warning, environment_warnings
+from slurmic.selection.warn.leftout import (
+    git_warnings,
+    ignored_root_warnings,
     nested_warnings,
-    secret_warnings,
     unreadable_warnings,
 )
+from slurmic.selection.warn.links import link_warnings
+from slurmic.selection.warn.secrets import secret_warnings
+from slurmic.selection.warn.warning import SelectionWarning
+from slurmic.text import quoted
 
 
 @dataclass(frozen=True)
@@ -96,11 +97,11 @@ class Selection:
             return self
         hint = f"in force: {self.rules}; "
         hint += (
-            f"there is a .gitignore in {shown(self.root)}, and all other files are ignored"
+            f"there is a .gitignore in {quoted(self.root)}, and all other files are ignored"
             if self.mode == "gitignore"
-            else f"there is no .gitignore in {shown(self.root)}, so only suffixes count"
+            else f"there is no .gitignore in {quoted(self.root)}, so only suffixes count"
         )
-        raise SelectionError(f"nothing to pack in {shown(self.root)}", hint=hint)
+        raise SelectionError(f"nothing to pack in {quoted(self.root)}", hint=hint)
 
 
 def select(
@@ -132,7 +133,7 @@ def select(
             found = _find(path, rules, git)
         except OSError as error:
             raise SelectionError(
-                f"cannot read code_root {shown(path)}: {(error.strerror or 'error').lower()}"
+                f"cannot read code_root {quoted(path)}: {(error.strerror or 'error').lower()}"
             ) from error
         tracked = _join_index(found, rules, git)
         return _with_warnings(found, rules, git, tracked, warn_added)
@@ -149,7 +150,7 @@ class _Found:
     """
 
     tree: SourceTree
-    above: RootLevel
+    above: InheritedRules
     walked: Walked
 
 
@@ -161,12 +162,12 @@ def _find(root: bytes, rules: SelectionRules, git: Git) -> _Found:
     """
     tree = SourceTree.at(root, git)
     if not tree.discovering:
-        return _Found(tree, RootLevel(None, None, ()), walk(root, rules, None))
+        return _Found(tree, InheritedRules(None, None, ()), walk(root, rules, None))
     if tree.repository is None:
-        above = root_level(tree, None)
+        above = inherited_rules(tree, None)
         return _Found(tree, above, walk(root, rules, above.level))
     hidden = hidden_ignore_files(git, tree.repository)
-    above = root_level(tree, git_settings(git, tree.repository), hidden)
+    above = inherited_rules(tree, git_settings(git, tree.repository), hidden)
     # git lists its index beside the walk, from the first entry on that the index may decide.
     return _Found(tree, above, walk(root, rules, above.level, tree.prefix, hidden, git.ask_index))
 
@@ -212,7 +213,7 @@ def _with_warnings(
         paths=walked.paths,
         symlinks=frozenset(symlinks),
         warnings=(
-            *_rule_warnings(root, found.above),
+            *ignored_root_warnings(root, found.above),
             *folders,
             *link_warnings(root, walked.paths, symlinks),
             *secret_warnings(root, sorted(walked.suspects), rules),
@@ -221,7 +222,7 @@ def _with_warnings(
                 sorted(walked.unreadable, key=lambda item: item[0]),
                 [*found.above.unreadable, *sorted(walked.unreadable_rules)],
             ),
-            *_git_warnings(problem),
+            *git_warnings(problem),
         ),
         rules=rules,
         environments=environments,
@@ -241,19 +242,19 @@ def absolute_root(root: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> 
     """The absolute path of `root`, links in it kept.
 
     Raises:
-        SelectionError: it is not a directory.
+        SelectionError: it is not a folder.
     """
     path = os.path.abspath(os.fsencode(root))
     try:
         mode = os.stat(path).st_mode
     except OSError as error:
         raise SelectionError(
-            f"cannot pack code_root {shown(path)}: {(error.strerror or 'error').lower()}",
+            f"cannot pack code_root {quoted(path)}: {(error.strerror or 'error').lower()}",
             hint="code_root is the folder that holds your source tree",
         ) from error
     if not stat.S_ISDIR(mode):
         raise SelectionError(
-            f"cannot pack code_root {shown(path)}: not a directory",
+            f"cannot pack code_root {quoted(path)}: not a directory",
             hint="code_root is the folder that holds your source tree",
         )
     return path
@@ -262,24 +263,3 @@ def absolute_root(root: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> 
 def _selected(candidates: Iterable[bytes], paths: Sequence[bytes]) -> list[bytes]:
     """Those of `candidates` that are in `paths`, which is sorted; sorted, each once."""
     return [path for path in sorted(set(candidates)) if contains(paths, path)]
-
-
-def _rule_warnings(root: bytes, above: RootLevel) -> Iterator[SelectionWarning]:
-    if above.ignoring is not None:
-        rule = above.ignoring
-        yield SelectionWarning(
-            "ignored_root",
-            f"git ignores code_root {shown(root)} itself, by {shown(rule.source)} "
-            f"line {rule.line} ({shown(rule.text)}); "
-            "only code_file_suffixes and tracked files are packed",
-            "change that pattern, or run `git init` in code_root",
-        )
-
-
-def _git_warnings(problem: GitProblem | None) -> Iterator[SelectionWarning]:
-    if problem is not None:
-        yield SelectionWarning(
-            "git_unavailable",
-            f"{problem.message}; tracked files that patterns match may be missing",
-            problem.hint,
-        )

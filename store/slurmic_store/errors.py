@@ -18,7 +18,6 @@ An OSError of the filesystem under the store (a full disk, a quota, an I/O error
 from __future__ import annotations
 
 import errno
-import os
 
 
 class StoreError(Exception):
@@ -82,8 +81,11 @@ class UnknownSnapshotError(StoreError):
 
 
 def printable(path: bytes | str) -> str:
-    """A path for a terminal: what cannot be printed becomes an escape sequence."""
-    text = os.fsdecode(path)
+    """A path for a terminal: what cannot be printed becomes an escape sequence.
+
+    Names are taken for UTF-8, whatever the locale: login nodes often have none.
+    """
+    text = path if isinstance(path, str) else path.decode("utf-8", "surrogateescape")
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)

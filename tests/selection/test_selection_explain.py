@@ -46,98 +46,98 @@ def tree(repository: Sandbox) -> Sandbox:
 @pytest.mark.parametrize(
     ("path", "text"),
     [
-        ("a.txt", '"a.txt" (does not exist): packed, not ignored'),
-        ("a.py", '"a.py" (does not exist): packed, by .py in code_file_suffixes'),
-        ("Makefile", '"Makefile" (does not exist): packed, by Makefile in code_file_suffixes'),
-        ("a.log", '"a.log" (does not exist): not packed, ".gitignore" line 3 ("*.log") ignores it'),
+        ("a.txt", "'a.txt' (does not exist): packed, not ignored"),
+        ("a.py", "'a.py' (does not exist): packed, by .py in code_file_suffixes"),
+        ("Makefile", "'Makefile' (does not exist): packed, by Makefile in code_file_suffixes"),
+        ("a.log", "'a.log' (does not exist): not packed, '.gitignore' line 3 ('*.log') ignores it"),
         (
             "x/keep.log",
-            '"x/keep.log" (does not exist): packed, '
-            're-included by ".gitignore" line 4 ("!keep.log")',
+            "'x/keep.log' (does not exist): packed, "
+            "re-included by '.gitignore' line 4 ('!keep.log')",
         ),
         (
             "build/x/a.txt",
-            '"build/x/a.txt": not packed, '
-            '".gitignore" line 5 ("build/") ignores its folder "build"',
+            "'build/x/a.txt': not packed, "
+            "'.gitignore' line 5 ('build/') ignores its folder 'build'",
         ),
         (
             "build/a.py",
-            '"build/a.py": packed, by .py in code_file_suffixes, '
-            'although ".gitignore" line 5 ("build/") ignores its folder "build"',
+            "'build/a.py': packed, by .py in code_file_suffixes, "
+            "although '.gitignore' line 5 ('build/') ignores its folder 'build'",
         ),
         (
             "ign.py",
-            '"ign.py" (does not exist): packed, by .py in code_file_suffixes, '
-            'although ".gitignore" line 7 ("ign.*") ignores it',
+            "'ign.py' (does not exist): packed, by .py in code_file_suffixes, "
+            "although '.gitignore' line 7 ('ign.*') ignores it",
         ),
-        ("tracked.py", '"tracked.py": packed, by .py in code_file_suffixes'),
+        ("tracked.py", "'tracked.py': packed, by .py in code_file_suffixes"),
         (
             "build",
-            '"build": not packed, ".gitignore" line 5 ("build/") ignores it, '
+            "'build': not packed, '.gitignore' line 5 ('build/') ignores it, "
             "but files in it with code_file_suffixes are",
         ),
-        ("new/build", '"new/build" (does not exist): packed, not ignored'),
+        ("new/build", "'new/build' (does not exist): packed, not ignored"),
         (
             "new/build/",
-            '"new/build" (does not exist): not packed, ".gitignore" line 5 ("build/") ignores it',
+            "'new/build' (does not exist): not packed, '.gitignore' line 5 ('build/') ignores it",
         ),
         (
             "sub/local.txt",
-            '"sub/local.txt": not packed, "sub/.gitignore" line 1 ("local.*") ignores it',
+            "'sub/local.txt': not packed, 'sub/.gitignore' line 1 ('local.*') ignores it",
         ),
         (
             "a.info",
-            '"a.info" (does not exist): not packed, '
-            '".git/info/exclude" line 1 ("*.info") ignores it',
+            "'a.info' (does not exist): not packed, "
+            "'.git/info/exclude' line 1 ('*.info') ignores it",
         ),
         (
             "tracked.bin",
-            '"tracked.bin": packed, tracked by git, although ".gitignore" line 6 ("/tracked.bin") '
+            "'tracked.bin': packed, tracked by git, although '.gitignore' line 6 ('/tracked.bin') "
             "matches",
         ),
-        ("sub", '"sub": packed, not ignored'),
+        ("sub", "'sub': packed, not ignored"),
         (
             "wandb/a.py",
-            '"wandb/a.py": not packed, "wandb" is excluded by wandb in exclude_code_folders',
+            "'wandb/a.py': not packed, 'wandb' is excluded by wandb in exclude_code_folders",
         ),
-        ("wandb", '"wandb": not packed, "wandb" is excluded by wandb in exclude_code_folders'),
+        ("wandb", "'wandb': not packed, 'wandb' is excluded by wandb in exclude_code_folders"),
         (
             "x/out/a.py",
-            '"x/out/a.py" (does not exist): not packed, '
-            '"x/out" is excluded by **/out in exclude_code_folders',
+            "'x/out/a.py' (does not exist): not packed, "
+            "'x/out' is excluded by **/out in exclude_code_folders",
         ),
-        (".git/config", '".git/config": not packed, ".git" belongs to git'),
-        ("sub/.git", '"sub/.git" (does not exist): not packed, "sub/.git" belongs to git'),
+        (".git/config", "'.git/config': not packed, '.git' belongs to git"),
+        ("sub/.git", "'sub/.git' (does not exist): not packed, 'sub/.git' belongs to git"),
         (
             "slurm/a.py",
-            '"slurm/a.py" (does not exist): not packed, "slurm" is the output folder or the store',
+            "'slurm/a.py' (does not exist): not packed, 'slurm' is the output folder or the store",
         ),
         (
             "done/a.py",
-            '"done/a.py" (does not exist): not packed, '
-            '"done" is an output folder of slurmic (it has a code.json)',
+            "'done/a.py' (does not exist): not packed, "
+            "'done' is an output folder of slurmic (it has a code.json)",
         ),
         (
             "runs/b.py",
-            '"runs/b.py" (does not exist): not packed, '
-            '"runs" is an output folder of slurmic (it has a code-3.json)',
+            "'runs/b.py' (does not exist): not packed, "
+            "'runs' is an output folder of slurmic (it has a code-3.json)",
         ),
         (
             "frozen/a.py",
-            '"frozen/a.py": not packed, '
-            '"frozen" is a code folder of slurmic ("frozen.json" is its record)',
+            "'frozen/a.py': not packed, "
+            "'frozen' is a code folder of slurmic ('frozen.json' is its record)",
         ),
-        ("kept", '"kept": not packed, "kept" is a store of slurmic (it has a FORMAT)'),
+        ("kept", "'kept': not packed, 'kept' is a store of slurmic (it has a FORMAT)"),
         (
             ".slurmic-1/a.py",
-            '".slurmic-1/a.py" (does not exist): not packed, '
-            'slurmic prepares something in ".slurmic-1"',
+            "'.slurmic-1/a.py' (does not exist): not packed, "
+            "slurmic prepares something in '.slurmic-1'",
         ),
-        ("link/a.py", '"link/a.py" (does not exist): not packed, it is beyond the link "link"'),
-        ("link", '"link": packed, not ignored'),
-        ("fifo", '"fifo": not packed, it is neither a file nor a link'),
-        (".", '".": packed, it is code_root itself'),
-        ("sub/../a.py", '"a.py" (does not exist): packed, by .py in code_file_suffixes'),
+        ("link/a.py", "'link/a.py' (does not exist): not packed, it is beyond the link 'link'"),
+        ("link", "'link': packed, not ignored"),
+        ("fifo", "'fifo': not packed, it is neither a file nor a link"),
+        (".", "'.': packed, it is code_root itself"),
+        ("sub/../a.py", "'a.py' (does not exist): packed, by .py in code_file_suffixes"),
     ],
 )
 def test_sentences(tree: Sandbox, path: str, text: str) -> None:
@@ -166,14 +166,14 @@ def test_without_a_gitignore(sandbox: Sandbox) -> None:
     asked = ["a.py", "a.txt", "data", "new/", "."]
     explained = explain(sandbox.root, asked, RULES, environ=sandbox.environ)
     assert [str(item) for item in explained] == [
-        '"a.py" (does not exist): packed, by .py in code_file_suffixes',
-        '"a.txt" (does not exist): not packed, '
+        "'a.py' (does not exist): packed, by .py in code_file_suffixes",
+        "'a.txt' (does not exist): not packed, "
         "none of code_file_suffixes matches, and code_root has no .gitignore",
-        '"data": only files in it with code_file_suffixes are packed, '
+        "'data': only files in it with code_file_suffixes are packed, "
         "since code_root has no .gitignore",
-        '"new" (does not exist): only files in it with code_file_suffixes are packed, '
+        "'new' (does not exist): only files in it with code_file_suffixes are packed, "
         "since code_root has no .gitignore",
-        '".": packed, it is code_root itself',
+        "'.': packed, it is code_root itself",
     ]
     assert [item.packed for item in explained] == [True, False, False, False, True]
 
@@ -188,10 +188,10 @@ def test_functions_in_the_place_of_settings(sandbox: Sandbox) -> None:
         exclude_directory=lambda path, _: path.endswith("out"),
     )
     assert [str(item) for item in explain(sandbox.root, ["data", "data/x.bin", "out"], rules)] == [
-        '"data": only files in it that the include function takes are packed, '
+        "'data': only files in it that the include function takes are packed, "
         "since code_root has no .gitignore",
-        '"data/x.bin": packed, by the include function',
-        '"out": not packed, "out" is excluded by the exclude function',
+        "'data/x.bin': packed, by the include function",
+        "'out': not packed, 'out' is excluded by the exclude function",
     ]
 
 
@@ -222,7 +222,7 @@ def test_names_that_are_not_utf8(tree: Sandbox) -> None:
     tree.write(b"\xff/a\n.log")
     (item,) = explain(tree.root, [b"\xff/a\n.log"], RULES, environ=tree.environ)
     assert item.path == b"\xff/a\n.log"
-    assert str(item).startswith('"\\xff/a\\n.log": not packed, ".gitignore" line 3')
+    assert str(item).startswith("'\\udcff/a\\n.log': not packed, '.gitignore' line 3")
 
 
 def agreeing(root: Path, path: str, rules: SelectionRules) -> tuple[bool, str]:

@@ -185,7 +185,7 @@ def test_code_root_that_git_ignores(repository: Sandbox, ignored: str) -> None:
     assert selection.paths == [b"a.py", b"b.txt"]
     (warning,) = selection.warnings
     assert warning.kind == "ignored_root"
-    assert f'".gitignore" line 1 ("{ignored}")' in warning.message
+    assert f"'.gitignore' line 1 ('{ignored}')" in warning.message
     (item,) = explain(repository.root, ["a.txt"], RULES, environ=repository.environ)
     assert item.rule is not None
     assert (item.reason, item.directory, item.rule.line) == ("ignored", b".", 1)

@@ -109,7 +109,7 @@ def test_it_is_named_as_the_reason(tree: Sandbox) -> None:
     (tree.root / "sub/.gitignore").unlink()
     (item,) = explain(tree.root, ["sub/new.txt"], RULES, environ=tree.environ)
     assert str(item) == (
-        '"sub/new.txt" (does not exist): not packed, "sub/.gitignore" line 1 ("*.txt") ignores it'
+        "'sub/new.txt' (does not exist): not packed, 'sub/.gitignore' line 1 ('*.txt') ignores it"
     )
 
 

@@ -14,7 +14,7 @@ import pytest
 from git_oracle import Sandbox
 
 from slurmic.selection import IgnoreRule, SelectionRules, select
-from slurmic.selection.matcher import Level
+from slurmic.selection.ignore.folderrules import FolderRules
 
 IGNORED, KEPT = True, False
 
@@ -142,7 +142,7 @@ def test_every_byte_in_every_class(repository: Sandbox, inverted: bytes, escaped
     for name in classes:
         content = b"x[%b[:%b:]%b-a]\n" % (inverted, name, escaped)
         repository.write(".gitignore", content)
-        level = Level.top(fold=False).with_file(content, b".gitignore")
+        level = FolderRules.top(fold=False).with_file(content, b".gitignore")
         expected = [path for path, verdict in repository.verdicts(names).items() if verdict.ignored]
         assert sorted(set(names).difference(level.kept_files(names))) == expected, name
 
@@ -191,7 +191,7 @@ def no_hanging() -> Iterator[None]:
 )
 def test_no_pattern_takes_long(pattern: bytes, name: bytes) -> None:
     """Backtracking would take years for most of these."""
-    level: Level | None = Level.top(fold=False).with_file(pattern, b".gitignore")
+    level: FolderRules | None = FolderRules.top(fold=False).with_file(pattern, b".gitignore")
     *folders, last = name.split(b"/")
     for folder in folders:
         assert level is not None
@@ -203,16 +203,16 @@ def test_no_pattern_takes_long(pattern: bytes, name: bytes) -> None:
 def test_few_of_many_names_are_decided_rule_by_rule(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only those hit by both kinds of filter; a long file must not make it crawl."""
     rules = b"\n".join(b"unrelated%d/*.x%d" % (n, n) for n in range(300))
-    level = Level.top(fold=False).with_file(rules + b"\n*.npz\n!keep*\n", b".gitignore")
+    level = FolderRules.top(fold=False).with_file(rules + b"\n*.npz\n!keep*\n", b".gitignore")
     names = [b"array%d.npz" % n for n in range(50_000)] + [b"keep.npz"]
     asked: list[bytes] = []
-    decide = Level.deciding_rule
+    decide = FolderRules.deciding_rule
 
-    def counted(level: Level, name: bytes, *, directory: bool) -> IgnoreRule | None:
+    def counted(level: FolderRules, name: bytes, *, directory: bool) -> IgnoreRule | None:
         asked.append(name)
         return decide(level, name, directory=directory)
 
-    monkeypatch.setattr(Level, "deciding_rule", counted)
+    monkeypatch.setattr(FolderRules, "deciding_rule", counted)
     assert level.kept_files(names) == [b"keep.npz"]
     assert asked == [b"keep.npz"]
 
@@ -228,7 +228,7 @@ def test_no_pattern_is_compiled_twice(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(re, "compile", compiling)
     lines = [b"*", *(b"!*only%d*here" % number for number in range(600))]
-    level = Level.top(fold=False).with_file(b"\n".join(lines), b".gitignore")
+    level = FolderRules.top(fold=False).with_file(b"\n".join(lines), b".gitignore")
     names = [b"x-only%d-here" % number for number in range(0, 600, 50)]
     assert sorted(level.kept_files([*names, b"other"])) == sorted(names)
     assert len(compiled) == len(set(compiled))

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from selection_strategies import Tree, ignore_files, paths, trees
 
-from slurmic.selection import SelectionRules, explain, listings, select, walk
-from slurmic.selection.matcher import Level
+from slurmic.selection import SelectionRules, explain, select
+from slurmic.selection.ignore.folderrules import FolderRules
+from slurmic.selection.walk import listings, walk
 
 Lister = Literal["alone", "threads", "process"]
 
@@ -132,7 +133,7 @@ def test_matcher_is_git_for_many_paths(
     (sandbox.root / ".git/info/exclude").unlink()
     # git does not look below a path that is a file; "a" is the only directory here.
     for path, verdict in sandbox.verdicts(queries).items():
-        level: Level | None = Level.top(fold=False).with_file(root, b".gitignore")
+        level: FolderRules | None = FolderRules.top(fold=False).with_file(root, b".gitignore")
         *folders, name = path.split(b"/")
         for depth, folder in enumerate(folders):
             assert level is not None

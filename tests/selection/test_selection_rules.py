@@ -41,17 +41,17 @@ def test_suffix_entries(sandbox: Sandbox, entry: str, taken: list[str], left: li
 @pytest.mark.parametrize(
     ("entry", "hint"),
     [
-        ("", 'such as ".py"'),
-        (".", 'such as ".py"'),
-        ("*.py", 'write ".py"'),
+        ("", "such as '.py'"),
+        (".", "such as '.py'"),
+        ("*.py", "write '.py'"),
         ("*", "name the endings"),
-        ("src/a.py", 'write "a.py"'),
+        ("src/a.py", "write 'a.py'"),
     ],
 )
 def test_suffix_entries_that_are_refused(entry: str, hint: str) -> None:
     with pytest.raises(ConfigError) as caught:
         SelectionRules((entry,), ())
-    assert f'code_file_suffixes has the entry "{entry}"' in caught.value.message
+    assert f"code_file_suffixes has the entry '{entry}'" in caught.value.message
     assert hint in caught.value.hint
 
 
@@ -61,7 +61,7 @@ def test_suffix_entries_that_are_refused(entry: str, hint: str) -> None:
         ("", "name folders below it"),
         (".", "name folders below it"),
         ("./", "name folders below it"),
-        ("/wandb", 'write "wandb"'),
+        ("/wandb", "write 'wandb'"),
         ("../data", "leave it out"),
         ("a/../b", "without .."),
     ],
@@ -69,7 +69,7 @@ def test_suffix_entries_that_are_refused(entry: str, hint: str) -> None:
 def test_folder_entries_that_are_refused(entry: str, hint: str) -> None:
     with pytest.raises(ConfigError) as caught:
         SelectionRules((), (entry,))
-    assert f'exclude_code_folders has the entry "{entry}"' in caught.value.message
+    assert f"exclude_code_folders has the entry '{entry}'" in caught.value.message
     assert hint in caught.value.hint
 
 
@@ -189,7 +189,7 @@ def test_an_empty_selection_names_the_rules(sandbox: Sandbox) -> None:
     with pytest.raises(SelectionError) as caught:
         selection.require_files()
     assert str(sandbox.root) in caught.value.message
-    assert 'code_file_suffixes = [".py"]' in caught.value.hint
+    assert "code_file_suffixes = ['.py']" in caught.value.hint
     assert "no .gitignore" in caught.value.hint
     sandbox.write("a.py")
     found = select(sandbox.root, SelectionRules((".py",), ("wandb",)))
@@ -216,7 +216,7 @@ def test_a_relative_root(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.mark.parametrize("entry", ["[z-a]*", "run*\\", "a\\/b*"])
 def test_a_glob_that_is_no_pattern_is_a_clear_error(entry: str) -> None:
-    with pytest.raises(ConfigError, match=r"exclude_code_folders has the entry.*no pattern"):
+    with pytest.raises(ConfigError, match=r"exclude_code_folders has the entry.*not a pattern"):
         SelectionRules((".py",), ("wandb", entry))
 
 

@@ -71,7 +71,7 @@ def test_limits_hold_for_a_submission(tmp_path: Path, write: Any) -> None:
         function[SlurmConfig(warn_code_files=3, **fields)]()
     write(tmp_path / "project", {".gitignore": "/generated/\n", "generated/a.py": "x"})
     write(tmp_path / "project", {"generated/b.py": "x"})
-    with pytest.warns(SlurmicWarning, match=r'adds back 2 files .* "generated"'):
+    with pytest.warns(SlurmicWarning, match=r"adds back 2 files .* 'generated'"):
         function[SlurmConfig(warn_added_files=1, **fields)]()
     write(tmp_path / "project", {"generated/b.yaml": "x" * 1_100_000})
     with pytest.warns(SlurmicWarning, match=r"adds back 3 files, 1\.1 MB, .*\n.* warn_added_mb"):

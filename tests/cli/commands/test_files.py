@@ -48,7 +48,7 @@ def test_files_warns_of_large_files_that_are_added_back(run: Any, project: Path)
     done = run("files", cwd=project)
     assert done.stderr.startswith(
         b"slurmic: warning: code_file_suffixes adds back 3 files, 180.0 MB, that git ignores, "
-        b'from "data"\n  add "data" to exclude_code_folders, or raise warn_added_mb\n'
+        b"from 'data'\n  add 'data' to exclude_code_folders, or raise warn_added_mb\n"
     )
 
 

@@ -30,8 +30,8 @@ def test_why_names_the_rule_as_git_would(run: Any, project: Path) -> None:
     done = run("why", *paths, cwd=project)
     lines = done.stdout.decode().splitlines()
     assert [": packed" in line for line in lines] == [True, False, True, False, False, False]
-    assert '".gitignore" line 2 ("*.txt")' in lines[1]
-    assert '".gitignore" line 3 ("b/")' in lines[3] and "does not exist" in lines[3]
+    assert "'.gitignore' line 2 ('*.txt')" in lines[1]
+    assert "'.gitignore' line 3 ('b/')" in lines[3] and "does not exist" in lines[3]
     assert "wandb" in lines[4] and "exclude_code_folders" in lines[4]
     done = run("why", "--json", "d.txt", "--code-root", str(project))
     answer = json.loads(done.stdout)
@@ -50,9 +50,9 @@ def test_why_takes_paths_relative_to_the_tree_or_to_the_current_folder(
 ) -> None:
     done = run("why", "b/c.sh", "c.sh", "../d.txt", "--code-root", "..", cwd=project / "b")
     assert done.stdout.decode().splitlines() == [
-        '"b/c.sh": packed, by .sh in code_file_suffixes',
-        '"b/c.sh": packed, by .sh in code_file_suffixes',
-        '"d.txt": not packed, none of code_file_suffixes matches, and code_root has no .gitignore',
+        "'b/c.sh': packed, by .sh in code_file_suffixes",
+        "'b/c.sh': packed, by .sh in code_file_suffixes",
+        "'d.txt': not packed, none of code_file_suffixes matches, and code_root has no .gitignore",
     ]
     for name in ("e.py", "new.py"):
         (project / name).touch()
@@ -130,12 +130,12 @@ def test_a_folder_that_may_be_listed_and_not_entered(run_permitted: Any, project
         (project / "b").chmod(0o755)
     assert "b/c.sh\nb/link.sh\n" in listed.stdout
     assert done.stdout.splitlines() == [
-        '"b/c.sh": packed, by .sh in code_file_suffixes',
-        '"b/link.sh": packed, by .sh in code_file_suffixes',
-        '"b/no.sh" (does not exist): packed, by .sh in code_file_suffixes',
-        '"b/inner": not packed, "b/inner" cannot be read',
-        '"b/inner/x.sh": not packed, "b/inner" cannot be read',
-        '"b": only files in it with code_file_suffixes are packed, '
+        "'b/c.sh': packed, by .sh in code_file_suffixes",
+        "'b/link.sh': packed, by .sh in code_file_suffixes",
+        "'b/no.sh' (does not exist): packed, by .sh in code_file_suffixes",
+        "'b/inner': not packed, 'b/inner' cannot be read",
+        "'b/inner/x.sh': not packed, 'b/inner' cannot be read",
+        "'b': only files in it with code_file_suffixes are packed, "
         "since code_root has no .gitignore",
     ]
 
@@ -156,7 +156,7 @@ def test_a_source_tree_that_cannot_be_read(run_permitted: Any, project: Path) ->
         for done in answers:
             assert (done.returncode, done.stdout) == (1, "")
             assert done.stderr == (
-                f'slurmic: error: cannot read code_root "{project}": permission denied\n'
+                f"slurmic: error: cannot read code_root '{project}': permission denied\n"
             )
 
 
@@ -164,8 +164,8 @@ def test_an_ignore_file_that_cannot_be_read_is_warned_of(run_permitted: Any, pro
     (project / ".gitignore").write_text("*.txt\n")
     (project / ".gitignore").chmod(0o000)
     done = run_permitted("why", "d.txt", cwd=project)
-    assert done.stdout == '"d.txt": packed, not ignored\n'
-    assert 'warning: 1 ignore file cannot be read: ".gitignore"' in done.stderr
+    assert done.stdout == "'d.txt': packed, not ignored\n"
+    assert "warning: 1 ignore file cannot be read: '.gitignore'" in done.stderr
 
 
 def test_git_that_does_not_answer_is_warned_of(
@@ -174,7 +174,7 @@ def test_git_that_does_not_answer_is_warned_of(
     """As for files: the index, which only git can read, may have the file."""
     git_commit(project)
     (project / ".gitignore").write_text("*.txt\n")
-    tracked = b'"d.txt": packed, tracked by git, although ".gitignore" line 1 ("*.txt") matches\n'
+    tracked = b"'d.txt': packed, tracked by git, although '.gitignore' line 1 ('*.txt') matches\n"
     done = run("why", "d.txt", cwd=project)
     assert (done.stdout, done.stderr) == (tracked, b"")
     monkeypatch.setenv("PATH", "/nowhere")

@@ -48,7 +48,7 @@ def test_letters_that_the_encoding_lacks(
     for name, value in ENCODINGS[encoding].items():
         monkeypatch.setenv(name, value)
     done = run("why", "café.py".encode(), cwd=project)
-    assert done.stdout == b'"caf\\xe9.py": packed, by .py in code_file_suffixes\n', done.stderr
+    assert done.stdout == b"'caf\\xe9.py': packed, by .py in code_file_suffixes\n", done.stderr
     done = run("files", "--tree", cwd=project)
     assert done.returncode == 0 and b"caf\\" in done.stdout, done.stderr
     # Data stays data.

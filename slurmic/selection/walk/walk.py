@@ -1,13 +1,13 @@
 """The one walk over the tree.
 
-Directories that cannot contribute are never entered. A file is tested for its suffix first, since
-that settles it; what no suffix takes in directories that are not ignored is collected, and decided
-in batches. Below an ignored directory only the suffix counts, no .gitignore is read, and if there
+Folders that cannot contribute are never entered. A file is tested for its suffix first, since
+that settles it; what no suffix takes in folders that are not ignored is collected, and decided
+in batches. Below an ignored folder only the suffix counts, no .gitignore is read, and if there
 is no suffix to look for it is not entered at all.
 
-Listing the directories takes most of the time (module `listings`), so what is done for each file
-must be next to nothing. In all directories of a *zone* git's verdict on a name is the same; a zone
-remembers names that are packed, and a directory without subfolders, all of whose names are
+Listing the folders takes most of the time (module `listings`), so what is done for each file
+must be next to nothing. In all folders of a *zone* git's verdict on a name is the same; a zone
+remembers names that are packed, and a folder without subfolders, all of whose names are
 remembered, is done after a single comparison of sets.
 """
 
@@ -18,7 +18,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from .boundaries import (
+from slurmic.selection.ignore.folderrules import FolderRules
+from slurmic.selection.ignore.inherited import GITIGNORE, with_ignore_file
+from slurmic.selection.rules import SelectionRules
+from slurmic.selection.walk.boundaries import (
     GIT_DIRECTORY,
     MARKERS,
     STAGING,
@@ -27,12 +30,9 @@ from .boundaries import (
     is_submissions_folder,
     mark_of,
 )
-from .discovery import GITIGNORE, with_ignore_file
-from .environments import ENVIRONMENT_FILE, ENVIRONMENT_FOLDER
-from .listings import Listings
-from .matcher import Level
-from .rules import SelectionRules
-from .secretnames import secret_names
+from slurmic.selection.walk.environments import ENVIRONMENT_FILE, ENVIRONMENT_FOLDER
+from slurmic.selection.walk.listings import Listings
+from slurmic.selection.walk.secretnames import secret_names
 
 #: So many names are decided at a time, at most. More would save nothing, and the names of a
 #: million ignored files of data should never be held together.
@@ -60,21 +60,21 @@ class Walked:
         paths: selected files and links, sorted by their bytes.
         links: links that were come by, selected or not.
         suspects: selected files that look like secrets by their names.
-        levels: what is ignored in directories that have a .gitignore, and in the root, by their
+        levels: what is ignored in folders that have a .gitignore, and in the root, by their
             paths with a slash at the end; none where only the suffixes count.
         maybe_tracked: where files may have been left out that are in git's index: ignored files and
-            directories, and directories that could not be listed. b"" means everywhere.
-        environments: directories that hold an environment of Python; some may be named twice.
-        repositories: directories below the root that hold a repository of their own, but for those
+            folders, and folders that could not be listed. b"" means everywhere.
+        environments: folders that hold an environment of Python; some may be named twice.
+        repositories: folders below the root that hold a repository of their own, but for those
             in an ignored one.
-        unreadable: directories that could not be listed.
+        unreadable: folders that could not be listed.
         unreadable_rules: .gitignore files that could not be read.
     """
 
     paths: list[bytes] = field(default_factory=list)
     links: list[bytes] = field(default_factory=list)
     suspects: list[bytes] = field(default_factory=list)
-    levels: dict[bytes, Level] = field(default_factory=dict)
+    levels: dict[bytes, FolderRules] = field(default_factory=dict)
     maybe_tracked: list[bytes] = field(default_factory=list)
     environments: list[bytes] = field(default_factory=list)
     repositories: list[bytes] = field(default_factory=list)
@@ -83,10 +83,10 @@ class Walked:
 
 
 class _Zone:
-    """Directories in which git's verdict on a name is the same.
+    """Folders in which git's verdict on a name is the same.
 
     Attributes:
-        level: what is ignored in them; None for those below an ignored directory, where only the
+        level: what is ignored in them; None for those below an ignored folder, where only the
             suffixes count.
         packed: names of files that are packed; not all of them.
         folders: the zones that folders of these names are in; not all of them.
@@ -96,7 +96,7 @@ class _Zone:
 
     __slots__ = ("batch", "folders", "level", "names", "packed", "paths")
 
-    def __init__(self, level: Level | None) -> None:
+    def __init__(self, level: FolderRules | None) -> None:
         self.level = level
         self.packed: set[bytes] = set()
         self.folders: dict[bytes, _Zone] = {}
@@ -108,7 +108,7 @@ class _Zone:
 def walk(
     root: bytes,
     rules: SelectionRules,
-    level: Level | None,
+    level: FolderRules | None,
     prefix: bytes = b"",
     hidden: Mapping[bytes, bytes] = _NONE,
     on_doubt: Callable[[], None] = lambda: None,
@@ -116,7 +116,7 @@ def walk(
     """Select the files below `root`, but for what git's index says.
 
     Args:
-        root: absolute path of a directory.
+        root: absolute path of a folder.
         rules: which files.
         level: what is ignored in `root`, its own .gitignore not read yet; None where only the
             suffixes count (there is no .gitignore, or git ignores `root` itself).
@@ -148,7 +148,7 @@ class _Walk:
         self._prefix = prefix
         self._hidden = hidden
         self._on_doubt = on_doubt
-        # Among directories in which anything may apply, none are alike.
+        # Among folders in which anything may apply, none are alike.
         self._remembered_at_most = 0 if hidden else REMEMBERED_AT_MOST
         self._endings = () if rules.include else rules.endings
         self._adds_back = bool(self._endings) or rules.include is not None
@@ -156,10 +156,10 @@ class _Walk:
         self._excluded = directory_test(root, rules)
         self._literal_folders = rules.literal_folders
         self._literal_names = frozenset(map(os.path.basename, rules.literal_folders))
-        self._zones: dict[Level | None, _Zone] = {}
+        self._zones: dict[FolderRules | None, _Zone] = {}
         self._listings: Listings[_Zone] = Listings(root)
 
-    def run(self, level: Level | None) -> Walked:
+    def run(self, level: FolderRules | None) -> Walked:
         """Walk the tree, `level` being that of its root."""
         paths = self._walked.paths
         if level is None:
@@ -182,7 +182,7 @@ class _Walk:
         paths.sort()
         return self._walked
 
-    def _zone(self, level: Level | None) -> _Zone:
+    def _zone(self, level: FolderRules | None) -> _Zone:
         zone = self._zones.get(level)
         if zone is None:
             zone = self._zones[level] = _Zone(level)
@@ -212,7 +212,7 @@ class _Walk:
         folders: list[bytes],
         links: list[bytes],
     ) -> None:
-        """Do all that there is to do about a directory."""
+        """Do all that there is to do about a folder."""
         walked = self._walked
         noted = _NOTED.intersection(names)
         if noted and directory and mark_of(self._base + directory, noted):
@@ -275,7 +275,7 @@ class _Walk:
         names: list[bytes],
         links: list[bytes],
     ) -> None:
-        """Apply the formula (rules.packed) to files and links of one directory.
+        """Apply the formula (rules.packed) to files and links of one folder.
 
         What a suffix takes is packed; the rest is put off, to be decided in `_decide`.
         """
@@ -338,7 +338,7 @@ class _Walk:
         zone.names, zone.paths = [], []
 
     def _descend(self, zone: _Zone, directory: bytes, folders: list[bytes]) -> None:
-        """Enter the folders of one directory that can contribute."""
+        """Enter the folders of one folder that can contribute."""
         pending = self._listings.pending
         new = [name for name in folders if name not in zone.folders]
         children = self._learn_folders(zone, directory, new) if new else zone.folders
@@ -387,7 +387,7 @@ class _Walk:
 def further_suffix_test(
     root: bytes, rules: SelectionRules
 ) -> Callable[[bytes, bytes], bool] | None:
-    """What the suffix test needs beyond comparing ends; takes (directory with slash, name)."""
+    """What the suffix test needs beyond comparing ends; takes (folder with slash, name)."""
     if rules.include is not None:
         include, text_root = rules.include, os.fsdecode(root)
         return lambda directory, name: bool(

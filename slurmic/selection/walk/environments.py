@@ -1,6 +1,6 @@
 """Environments of Python within the tree: nobody means to pack one.
 
-An environment is a directory with a ``pyvenv.cfg`` (venv, virtualenv, uv) or a ``conda-meta``
+An environment is a folder with a ``pyvenv.cfg`` (venv, virtualenv, uv) or a ``conda-meta``
 (conda, mamba, pixi). One that is made in code_root itself has its files beside the project's, and
 only its libraries can be told from those by their folders.
 """
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from .sortedpaths import count_below, range_below
+from slurmic.selection.paths import count_below, range_below
 
 ENVIRONMENT_FILE: Final = b"pyvenv.cfg"
 ENVIRONMENT_FOLDER: Final = b"conda-meta"
@@ -36,7 +36,7 @@ class Environments:
 
     @classmethod
     def among(cls, directories: Iterable[bytes], paths: Sequence[bytes]) -> Environments:
-        """Those of `directories` that any of `paths`, which are sorted, are in."""
+        """Those of `folders` that any of `paths`, which are sorted, are in."""
         found = set(directories)
         own: set[bytes] = set()
         if b"" in found:

@@ -17,10 +17,9 @@ from typing import Final
 from slurmic.git.asking import Git
 from slurmic.git.repository import Repository
 from slurmic.git.settings import GitSettings
-
-from .ignorefile import read_ignore_file
-from .matcher import Level
-from .patterns import IgnoreRule
+from slurmic.selection.ignore.folderrules import FolderRules
+from slurmic.selection.ignore.lines import read_ignore_file
+from slurmic.selection.ignore.patterns import IgnoreRule
 
 GITIGNORE: Final = b".gitignore"
 _NONE: Final[Mapping[bytes, bytes]] = {}
@@ -28,10 +27,10 @@ _NONE: Final[Mapping[bytes, bytes]] = {}
 
 @dataclass(frozen=True)
 class SourceTree:
-    """A directory to select from, and the repository around it.
+    """A folder to select from, and the repository around it.
 
     Attributes:
-        root: absolute path of the directory.
+        root: absolute path of the folder.
         discovering: it has a .gitignore (a regular file); otherwise only suffixes count.
         repository: the one it is in; None outside of any, and not looked for if not `discovering`.
         prefix: path from the repository's top to the root, with a slash at its end unless empty.
@@ -60,7 +59,7 @@ class SourceTree:
 
 
 @dataclass(frozen=True)
-class RootLevel:
+class InheritedRules:
     """What is ignored in the root, its own .gitignore not read yet.
 
     Attributes:
@@ -69,14 +68,14 @@ class RootLevel:
         unreadable: ignore files that may not be read.
     """
 
-    level: Level | None
+    level: FolderRules | None
     ignoring: IgnoreRule | None
     unreadable: tuple[bytes, ...]
 
 
-def root_level(
+def inherited_rules(
     tree: SourceTree, settings: GitSettings | None, hidden: Mapping[bytes, bytes] = _NONE
-) -> RootLevel:
+) -> InheritedRules:
     """Read the ignore files above the root of `tree`.
 
     Args:
@@ -84,9 +83,9 @@ def root_level(
         settings: git's; None if there is no repository.
         hidden: see `with_ignore_file`.
     """
-    level = Level.top(fold=settings is not None and settings.fold)
+    level = FolderRules.top(fold=settings is not None and settings.fold)
     if tree.repository is None or settings is None:
-        return RootLevel(level, None, ())
+        return InheritedRules(level, None, ())
     top = tree.repository.top
     unreadable: list[bytes] = []
     exclude = os.path.join(tree.repository.common, b"info", b"exclude")
@@ -106,21 +105,21 @@ def root_level(
         below = level.enter(name)
         if below is None:
             rule = level.deciding_rule(name, directory=True)
-            return RootLevel(None, rule, tuple(unreadable))
+            return InheritedRules(None, rule, tuple(unreadable))
         level = below
         directory += name + b"/"
-    return RootLevel(level, None, tuple(unreadable))
+    return InheritedRules(level, None, tuple(unreadable))
 
 
 def with_ignore_file(
-    level: Level,
+    level: FolderRules,
     path: bytes,
     source: bytes,
     *,
     follow_symlink: bool = False,
     hidden: Mapping[bytes, bytes] = _NONE,
-) -> tuple[Level, bool]:
-    """`level` with the rules of the ignore file at `path`, and whether that could be read.
+) -> tuple[FolderRules, bool]:
+    """`level` with the patterns of the ignore file at `path`, and whether that could be read.
 
     One that is not there counts as read.
 

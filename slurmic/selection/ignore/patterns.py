@@ -109,8 +109,8 @@ class IgnoreRule(NamedTuple):
         line: its line number, from 1.
         text: the pattern as git prints it: without trailing blanks and line ending.
         negated: it re-includes (``!``).
-        directory_only: it matches directories only (a trailing slash).
-        routes: ways to match, relative to the directory of the file; none if nothing can match.
+        directory_only: it matches folders only (a trailing slash).
+        routes: ways to match, relative to the folder of the file; none if nothing can match.
         rank: its place among all rules that apply to one path; the highest that matches decides.
     """
 

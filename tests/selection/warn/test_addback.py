@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slurmic.selection import Selection, SelectionRules, SelectionWarning, select
-from slurmic.selection.folderwarnings import entry_for
+from slurmic.selection.warn.folders import entry_for
 
 RULES = SelectionRules(DEFAULT_SUFFIXES, DEFAULT_EXCLUDES)
 
 
-_TWENTY = '20 folders, "p00/gen" (31), "p02/gen" (31), "p04/gen" (31) and 17 more'
+_TWENTY = "20 folders, 'p00/gen' (31), 'p02/gen' (31), 'p04/gen' (31) and 17 more"
 
 
 def selected(sandbox: Sandbox, warn_added: int = 500, rules: SelectionRules = RULES) -> Selection:
@@ -39,7 +39,7 @@ def excluded_by(warning: SelectionWarning) -> SelectionRules:
     """The rules after a user has done what the hint says."""
     match = re.match(r"add (.*) to exclude_code_folders", warning.hint)
     assert match is not None, warning.hint
-    entries = re.findall(r'r?"[^"]*"', match[1])
+    entries = re.findall(r"r?'[^']*'", match[1])
     return SelectionRules(DEFAULT_SUFFIXES, (*DEFAULT_EXCLUDES, *map(ast.literal_eval, entries)))
 
 
@@ -54,15 +54,15 @@ def test_an_ignored_folder(repository: Sandbox) -> None:
     assert environment.paths == (b"envs/one",)
     assert added.kind == "large_add_back"
     assert added.message == (
-        'code_file_suffixes adds back 5 files that git ignores, from "node_modules"'
+        "code_file_suffixes adds back 5 files that git ignores, from 'node_modules'"
     )
-    assert added.hint == 'add "node_modules" to exclude_code_folders, or raise warn_added_files'
+    assert added.hint == "add 'node_modules' to exclude_code_folders, or raise warn_added_files"
     for threshold in (0, 5):
         assert found(repository, warn_added=threshold) == [environment]
     repository.write("small/a.py")
     added = found(repository, warn_added=5)[1]
     assert added.message.endswith(
-        'adds back 6 files that git ignores, from 2 folders, "node_modules" (5), "small" (1)'
+        "adds back 6 files that git ignores, from 2 folders, 'node_modules' (5), 'small' (1)"
     )
 
 
@@ -70,12 +70,12 @@ def test_an_ignored_folder(repository: Sandbox) -> None:
 @pytest.mark.parametrize(
     ("patterns", "folders", "where"),
     [
-        ("data/*\n!data/.gitkeep", {"data": 600}, '"data"'),
-        ("data/*\n!data/.gitkeep", {f"data/{n}": 30 for n in range(20)}, '"data"'),
-        ("data/*\n!data/.gitkeep", {"data": 250, "data/a": 250, "data/b/c": 100}, '"data"'),
+        ("data/*\n!data/.gitkeep", {"data": 600}, "'data'"),
+        ("data/*\n!data/.gitkeep", {f"data/{n}": 30 for n in range(20)}, "'data'"),
+        ("data/*\n!data/.gitkeep", {"data": 250, "data/a": 250, "data/b/c": 100}, "'data'"),
         ("gen/", {f"p{n:02}/gen": 31 - n % 2 for n in range(20)}, _TWENTY),
-        ("*.yaml", {"conf": 600}, '"conf"'),
-        ("*.yaml", {f"conf/{n}": 30 for n in range(20)}, '"conf"'),
+        ("*.yaml", {"conf": 600}, "'conf'"),
+        ("*.yaml", {f"conf/{n}": 30 for n in range(20)}, "'conf'"),
     ],
 )
 def test_what_was_silent(
@@ -105,24 +105,24 @@ def test_one_pattern_stands_for_many_folders_of_a_name(repository: Sandbox) -> N
         repository.write(f"p{number:02}/a.py")
         fill(repository, f"p{number:02}/gen", 2)
     (warning,) = found(repository, warn_added=10)
-    assert warning.hint == 'add "**/gen" to exclude_code_folders, or raise warn_added_files'
+    assert warning.hint == "add '**/gen' to exclude_code_folders, or raise warn_added_files"
     assert found(repository, warn_added=10, rules=excluded_by(warning)) == []
     # Unless it would exclude others.
     repository.write("src/gen/a.py")
     (warning,) = found(repository, warn_added=10)
-    assert '"p19/gen" and 5 more (see `slurmic files --tree`) to exclude' in warning.hint
+    assert "'p19/gen' and 5 more (see `slurmic files --tree`) to exclude" in warning.hint
 
 
 def test_files_that_are_ignored_one_by_one(repository: Sandbox) -> None:
     repository.write(".gitignore", "*.yaml\n")
     fill(repository, "conf", 600, ".yaml")
     (warning,) = found(repository)
-    assert warning.message.endswith('adds back 600 files that git ignores, from "conf"')
-    assert warning.hint == 'add "conf" to exclude_code_folders, or raise warn_added_files'
+    assert warning.message.endswith("adds back 600 files that git ignores, from 'conf'")
+    assert warning.hint == "add 'conf' to exclude_code_folders, or raise warn_added_files"
     repository.write("conf/base.toml")
     (warning,) = found(repository)
     assert warning.hint == (
-        'take ".yaml" out of code_file_suffixes (what git does not ignore is packed anyway), '
+        "take '.yaml' out of code_file_suffixes (what git does not ignore is packed anyway), "
         "or raise warn_added_files"
     )
     rules = SelectionRules((".py", ".sh", ".toml"), DEFAULT_EXCLUDES)
@@ -136,9 +136,9 @@ def test_files_right_in_code_root_and_by_a_function(repository: Sandbox) -> None
         repository.write(f"gen{number}.py")
         repository.write(f"gen/{number}.py")
     (warning,) = found(repository, warn_added=2)
-    assert warning.message.endswith('from 2 folders, code_root itself (3), "gen" (3)')
+    assert warning.message.endswith("from 2 folders, code_root itself (3), 'gen' (3)")
     assert warning.hint.startswith(
-        'add "gen" to exclude_code_folders, for code_root itself take ".py" out of code_file'
+        "add 'gen' to exclude_code_folders, for code_root itself take '.py' out of code_file"
     )
     rules = SelectionRules((".py",), (), include=lambda path, root: "gen" in path)
     (warning,) = found(repository, warn_added=2, rules=rules)
@@ -157,9 +157,9 @@ def test_what_is_tracked_is_not_added_back(repository: Sandbox) -> None:
     assert found(repository, warn_added=5) == []
     fill(repository, "lib/new", 6)
     (warning,) = found(repository, warn_added=5)
-    assert warning.message.endswith('adds back 6 files that git ignores, from "lib"')
+    assert warning.message.endswith("adds back 6 files that git ignores, from 'lib'")
     # It must not be said to exclude what is tracked.
-    assert warning.hint.startswith('take ".py" out of code_file_suffixes')
+    assert warning.hint.startswith("take '.py' out of code_file_suffixes")
 
 
 def test_what_is_tracked_counts_for_nothing_where_nothing_was_left_out(
@@ -192,7 +192,7 @@ def test_small_folders_are_not_named(repository: Sandbox) -> None:
     fill(repository, "big/gen", 30)
     (warning,) = found(repository, warn_added=20)
     assert "34 files" in warning.message and "from 5 folders" in warning.message
-    assert warning.hint.startswith('add "big/gen" to exclude_code_folders')
+    assert warning.hint.startswith("add 'big/gen' to exclude_code_folders")
     assert warning.paths == (b"big/gen",)
     assert found(repository, warn_added=20, rules=excluded_by(warning)) == []
 
@@ -210,7 +210,7 @@ def test_nothing_is_asked_of_git_or_its_rules_in_an_ordinary_tree(
     def fail(*_: object) -> Iterator[None]:
         raise AssertionError("asked about a file that is tracked")
 
-    monkeypatch.setattr("slurmic.selection.addback.AddBack._place", fail)
+    monkeypatch.setattr("slurmic.selection.warn.addback.AddBack._place", fail)
     assert found(repository) == []
 
 
@@ -235,9 +235,9 @@ def test_large_files(repository: Sandbox) -> None:
     assert warning is not None
     assert warning.message == (
         "code_file_suffixes adds back 4 files, 180.3 MB, that git ignores, from 2 folders, "
-        '"data" (180.0 MB), code_root itself (0.3 MB)'
+        "'data' (180.0 MB), code_root itself (0.3 MB)"
     )
-    assert warning.hint == 'add "data" to exclude_code_folders, or raise warn_added_mb'
+    assert warning.hint == "add 'data' to exclude_code_folders, or raise warn_added_mb"
     assert selection.warn_of_size(selection.paths, sizes, 181) is None
     assert selection.warn_of_size(selection.paths, sizes, 0) is None
     # Said once: their number is too large already.
@@ -265,5 +265,5 @@ def test_a_folder_with_wildcards_in_its_name_can_be_excluded(repository: Sandbox
     repository.write(".gitignore", "/ve*/\n")
     fill(repository, "ve[3]", 3)
     (warning,) = found(repository, warn_added=2)
-    assert warning.hint.startswith(r'add r"ve\[3\]" to exclude_code_folders')
+    assert warning.hint.startswith(r"add r've\[3\]' to exclude_code_folders")
     assert found(repository, warn_added=2, rules=excluded_by(warning)) == []

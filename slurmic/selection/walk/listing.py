@@ -1,4 +1,4 @@
-"""Listing a directory; run as a program, listing directories for another process.
+"""Listing a folder; run as a program, listing folders for another process.
 
 As a program it must start within a few milliseconds, so it imports nothing but what Python has
 loaded by then, and is run without site-packages (see module `listings`, which runs it).
@@ -22,7 +22,7 @@ _LENGTH_BYTES = 8
 
 
 def list_directory(path: bytes) -> Listing:
-    """List the directory at `path`, in no particular order.
+    """List the folder at `path`, in no particular order.
 
     Raises:
         OSError: it cannot be listed.
@@ -59,9 +59,9 @@ def receive(file: IO[bytes]) -> Any:
 
 
 def serve(requests: IO[bytes], answers: IO[bytes]) -> None:
-    """List the directories of each request until there is no more.
+    """List the folders of each request until there is no more.
 
-    A request is a list of paths, relative to the current directory. Its answer is a list with a
+    A request is a list of paths, relative to the current folder. Its answer is a list with a
     :data:`Listing` for each, or the errno that says why there is none.
     """
     answers.write(GREETING)

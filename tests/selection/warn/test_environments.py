@@ -30,8 +30,8 @@ def test_one_environment(sandbox: Sandbox, ignored: bool | None, marker: str) ->
     (warning,) = found(sandbox)
     count = "4 files" if ignored is False else "3 files"
     assert warning.kind == "virtual_environment"
-    assert warning.message == f'the virtual environment "env" is packed: {count}'
-    assert warning.hint.startswith('add "env" to exclude_code_folders')
+    assert warning.message == f"the virtual environment 'env' is packed: {count}"
+    assert warning.hint.startswith("add 'env' to exclude_code_folders")
     assert warning.paths == (b"env",)
 
 
@@ -42,9 +42,9 @@ def test_several_are_one_warning(sandbox: Sandbox) -> None:
     sandbox.write("empty/pyvenv.cfg")
     (warning,) = found(sandbox)
     assert warning.message == (
-        '4 virtual environments are packed, "envs/a", "envs/b", "envs/c" and 1 more: 4 files'
+        "4 virtual environments are packed, 'envs/a', 'envs/b', 'envs/c' and 1 more: 4 files"
     )
-    assert 'add "envs/a", "envs/b", "envs/c", "envs/d" to exclude_code_folders' in warning.hint
+    assert "add 'envs/a', 'envs/b', 'envs/c', 'envs/d' to exclude_code_folders" in warning.hint
     assert found(sandbox, without(warning.paths)) == []
 
 
@@ -61,7 +61,7 @@ def test_one_within_another_is_not_counted_again(repository: Sandbox) -> None:
     repository.write(".pixi-2/a.py", "")
     (warning,) = found(repository)
     assert warning.paths == (b".pixi", b".pixi-2")
-    assert warning.message.endswith('packed, ".pixi", ".pixi-2": 7 files')
+    assert warning.message.endswith("packed, '.pixi', '.pixi-2': 7 files")
 
 
 @pytest.mark.parametrize("ignored", [True, False])
@@ -76,12 +76,12 @@ def test_code_root_itself_is_one(repository: Sandbox, ignored: bool) -> None:
     repository.write("src/venv/pyvenv.cfg")
     (warning,) = found(repository)
     assert warning.message == (
-        'code_root itself is a virtual environment, packed with "lib/python3.11": 4 files'
+        "code_root itself is a virtual environment, packed with 'lib/python3.11': 4 files"
         if ignored
         else "code_root itself is a virtual environment, packed with "
-        '"lib/python3.11", "src/venv": 5 files'
+        "'lib/python3.11', 'src/venv': 5 files"
     )
-    assert warning.hint.startswith('add "lib/python3.11"')
+    assert warning.hint.startswith("add 'lib/python3.11'")
     repository.write("src/venv/b.py")
     (warning,) = found(repository)
     assert warning.paths == (b"lib/python3.11", b"src/venv")
@@ -110,5 +110,5 @@ def test_twenty_are_named_where_it_is_said_what_to_do(sandbox: Sandbox) -> None:
         sandbox.write(f"e{number:02}/pyvenv.cfg")
         sandbox.write(f"e{number:02}/x.py")
     (warning,) = found(sandbox)
-    assert '"e00", "e01", "e02" and 20 more: 23 files' in warning.message
-    assert '"e19" and 3 more (see `slurmic files --tree`) to exclude' in warning.hint
+    assert "'e00', 'e01', 'e02' and 20 more: 23 files" in warning.message
+    assert "'e19' and 3 more (see `slurmic files --tree`) to exclude" in warning.hint

@@ -1,14 +1,14 @@
-"""Which names does git ignore in one directory, given all ignore files that apply there?
+"""Which names does git ignore in one folder, given all ignore files that apply there?
 
-A :class:`Level` answers for one directory: it holds the rules of every file that applies, and how
-far each rule's route has been matched by the path so far. Entering a directory gives the Level of
-that directory, so a rule is advanced once per directory and never sees a whole path. Levels are
-shared: most directories of a tree have the same rules in the same state.
+A :class:`FolderRules` answers for one folder: it holds the rules of every file that applies, and
+how far each rule's route has been matched by the path so far. Entering a folder gives the rules of
+that folder, so a rule is advanced once per folder and never sees a whole path. They are shared:
+most folders of a tree have the same rules in the same state.
 
 For speed the rules of one file are merged into four filters (ignoring and re-including rules, for
-files and for directories). A name that no ignoring filter hits is not ignored; one that is hit by
-no re-including filter either is. Only names hit by both are decided rule by rule, the last one
-first, as git does.
+files and for folders). A name that no ignoring filter hits is not ignored; one that is hit by an
+ignoring filter and by no re-including one is. Only names hit by both are decided rule by rule, the
+last one first, as git does.
 """
 
 from __future__ import annotations
@@ -19,8 +19,15 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Final, NamedTuple
 
-from .ignorefile import pattern_lines
-from .patterns import ANY_DEPTH, ANY_NAME, IgnoreRule, NamePattern, Route, parse_rule
+from slurmic.selection.ignore.lines import pattern_lines
+from slurmic.selection.ignore.patterns import (
+    ANY_DEPTH,
+    ANY_NAME,
+    IgnoreRule,
+    NamePattern,
+    Route,
+    parse_rule,
+)
 
 #: So many ignore files stay ready for use from one selection to the next.
 FILES_AT_MOST: Final = 256
@@ -168,7 +175,7 @@ def _reachable(routed: _Routed, step: int) -> Iterable[_Position]:
 
 
 class _Scope:
-    """What all directories share that are below the same ignore files: name rules and levels.
+    """What all folders share that are below the same ignore files: name rules, rules of folders.
 
     Attributes:
         blocks: the name rules, a block for each file; the filters of the last one cover all.
@@ -180,17 +187,17 @@ class _Scope:
         self.blocks = blocks
         self.next_rank = next_rank
         self.fold = fold
-        self._levels: dict[tuple[_Position, ...], Level] = {}
+        self._levels: dict[tuple[_Position, ...], FolderRules] = {}
 
-    def level(self, positions: tuple[_Position, ...]) -> Level:
+    def level(self, positions: tuple[_Position, ...]) -> FolderRules:
         level = self._levels.get(positions)
         if level is None:
-            level = self._levels[positions] = Level(self, positions)
+            level = self._levels[positions] = FolderRules(self, positions)
         return level
 
 
-class Level:
-    """What is ignored in one directory, which is itself not ignored."""
+class FolderRules:
+    """What is ignored in one folder, which is itself not ignored."""
 
     def __init__(self, scope: _Scope, positions: tuple[_Position, ...]) -> None:
         self._scope = scope
@@ -204,19 +211,19 @@ class Level:
         self._blocks = (*scope.blocks, _NameRules(here)) if here else scope.blocks
         #: Blocks whose filters cover all rules.
         self._covering = (*scope.blocks[-1:], *self._blocks[len(scope.blocks) :])
-        self._moved: dict[tuple[_Position, ...], Level] = {}
+        self._moved: dict[tuple[_Position, ...], FolderRules] = {}
 
     @staticmethod
-    def top(*, fold: bool) -> Level:
-        """The level of a top directory before any ignore file is read.
+    def top(*, fold: bool) -> FolderRules:
+        """The rules of a top folder before any ignore file is read.
 
         Args:
             fold: match without regard to case (git's ``core.ignoreCase``).
         """
         return _top(fold)
 
-    def with_file(self, content: bytes, source: bytes) -> Level:
-        """The level of the same directory when one more ignore file applies from here down.
+    def with_file(self, content: bytes, source: bytes) -> FolderRules:
+        """The rules of the same folder when one more ignore file applies from here down.
 
         Args:
             content: of the file; it takes precedence over all files so far.
@@ -225,7 +232,7 @@ class Level:
         return _with_file(self, content, source)
 
     def kept_files(self, names: list[bytes]) -> list[bytes]:
-        """Those of `names`, files or links in this directory, that are not ignored.
+        """Those of `names`, files or links in this folder, that are not ignored.
 
         In no particular order.
         """
@@ -245,15 +252,15 @@ class Level:
                 kept += [name for name in twice if not self._ignored(name, directory=False)]
         return kept
 
-    def enter(self, name: bytes) -> Level | None:
-        """The level of the directory `name` in this one, or None if it is ignored.
+    def enter(self, name: bytes) -> FolderRules | None:
+        """The rules of the folder `name` in this one, or None if it is ignored.
 
         Its own .gitignore is not in it yet (see `with_file`).
         """
         return None if self._ignored(name, directory=True) else self._descend(name)
 
-    def enter_all(self, names: list[bytes]) -> Iterator[tuple[bytes, Level | None]]:
-        """`enter` for several directories, in no particular order."""
+    def enter_all(self, names: list[bytes]) -> Iterator[tuple[bytes, FolderRules | None]]:
+        """`enter` for several folders, in no particular order."""
         kept = [] if self._scope.fold else names
         for block in self._covering:
             kept = block.ignoring_directories.missed(kept)
@@ -268,7 +275,7 @@ class Level:
                 yield name, self.enter(name)
 
     def deciding_rule(self, name: bytes, *, directory: bool) -> IgnoreRule | None:
-        """The rule that decides about the entry `name` of this directory, or None."""
+        """The rule that decides about the entry `name` of this folder, or None."""
         if self._scope.fold:
             name = name.lower()
         best: IgnoreRule | None = None
@@ -299,7 +306,7 @@ class Level:
         rule = self.deciding_rule(name, directory=directory)
         return rule is not None and not rule.negated
 
-    def _descend(self, name: bytes) -> Level:
+    def _descend(self, name: bytes) -> FolderRules:
         if not self._waiting:
             return self._default
         if self._scope.fold:
@@ -319,7 +326,7 @@ class Level:
 
     @cached_property
     def _lasting(self) -> tuple[_Position, ...]:
-        """The positions that hold in every directory below."""
+        """The positions that hold in every folder below."""
         lasting: dict[_Position, None] = {}
         for routed, step in self._positions:
             if routed.route[step] is ANY_DEPTH:
@@ -328,7 +335,7 @@ class Level:
 
     @cached_property
     def _waiting(self) -> list[tuple[NamePattern, _Routed, int]]:
-        """The positions that the name of a directory can advance."""
+        """The positions that the name of a folder can advance."""
         return [
             (routed.route[step], routed, step)
             for routed, step in self._positions
@@ -337,23 +344,23 @@ class Level:
 
     @cached_property
     def _advancing(self) -> _Filter:
-        """What hits the names of directories that advance a position."""
+        """What hits the names of folders that advance a position."""
         return _Filter.of([pattern for pattern, _, _ in self._waiting])
 
     @cached_property
-    def _default(self) -> Level:
-        """The level of directories that advance nothing: most of them."""
+    def _default(self) -> FolderRules:
+        """The rules of folders that advance nothing: most of them."""
         return self if self._lasting == self._positions else self._scope.level(self._lasting)
 
 
 # A process that submits again and again, or plans a sweep, meets the same files each time.
 @lru_cache(2)
-def _top(fold: bool) -> Level:
+def _top(fold: bool) -> FolderRules:
     return _Scope((), 0, fold).level(())
 
 
 @lru_cache(FILES_AT_MOST)
-def _with_file(level: Level, content: bytes, source: bytes) -> Level:
+def _with_file(level: FolderRules, content: bytes, source: bytes) -> FolderRules:
     scope = level._scope
     rules = [
         parse_rule(text, source=source, line=line, rank=rank, fold=scope.fold)

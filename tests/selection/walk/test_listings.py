@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from slurmic.git.beside import keep_apart
-from slurmic.selection import SelectionRules, listings, select, walk
-from slurmic.selection.listing import list_directory
-from slurmic.selection.listings import Listings, Outcome
+from slurmic.selection import SelectionRules, select
+from slurmic.selection.walk import listings, walk
+from slurmic.selection.walk.listing import list_directory
+from slurmic.selection.walk.listings import Listings, Outcome
 
 RULES = SelectionRules((".py",), ("wandb",))
 BRANCHES = 12
@@ -168,8 +169,8 @@ BROKEN = {
     "says something else": "echo Loading modules, please wait",
     "says something else and stays": "echo Loading modules, please wait; exec sleep 600",
     "says nothing": "exec sleep 600",
-    "ends after the greeting": '"$0.real" "$@" </dev/null',
-    "ends amid an answer": '"$0.real" "$@" | head -c 2000',
+    "ends after the greeting": "'$0.real' '$@' </dev/null",
+    "ends amid an answer": "'$0.real' '$@' | head -c 2000",
 }
 
 

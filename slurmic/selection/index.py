@@ -12,13 +12,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from slurmic.git.asking import tracked_in
+from slurmic.selection.paths import contains, count_below, range_below
+from slurmic.selection.rules import SelectionRules
+from slurmic.selection.walk.boundaries import Barriers
+from slurmic.selection.walk.secretnames import secret_names
+from slurmic.selection.walk.walk import Walked
 from slurmic_store import threaded_map
-
-from .boundaries import Barriers
-from .rules import SelectionRules
-from .secretnames import secret_names
-from .sortedpaths import contains, count_below, range_below
-from .walk import Walked
 
 #: So many repositories within the tree are asked at the same time.
 ASKED_AT_ONCE: Final = 4
@@ -42,8 +41,8 @@ def _left_out(
 ) -> dict[bytes, bool]:
     """Those of `tracked` that patterns keep out, and whether they are links.
 
-    Not those that are gone, that lie beyond a symlink put in the place of a directory, or in an
-    excluded folder. A submodule is in the index as a directory; it is a folder like any other.
+    Not those that are gone, that lie beyond a symlink put in the place of a folder, or in an
+    excluded folder. A submodule is in the index as a folder; it is a folder like any other.
 
     `tracked` is sorted.
     """
@@ -56,7 +55,7 @@ def _left_out(
         try:
             mode = os.lstat(os.path.join(root, path)).st_mode
         except PermissionError:
-            # It is there, if its directory could be listed; whoever packs it says what is wrong.
+            # It is there, if its folder could be listed; whoever packs it says what is wrong.
             if not path.startswith(unreadable):
                 found[path] = False
             continue

@@ -8,7 +8,8 @@ import stat
 import pytest
 from git_oracle import DEFAULT_EXCLUDES, DEFAULT_SUFFIXES, Sandbox
 
-from slurmic.selection import SelectionRules, select, walk
+from slurmic.selection import SelectionRules, select
+from slurmic.selection.walk import walk
 
 RULES = SelectionRules(DEFAULT_SUFFIXES, DEFAULT_EXCLUDES)
 HOSTILE = [

@@ -15,8 +15,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
-from .matcher import Level
-from .sortedpaths import contains
+from slurmic.selection.ignore.folderrules import FolderRules
+from slurmic.selection.paths import contains
 
 #: A sample would have so many files of the smallest number that matters, on average.
 SAMPLED: Final = 4
@@ -34,7 +34,7 @@ class AddBack:
     """Tells which files of one selection git ignores.
 
     Args:
-        levels: what is ignored in directories that have a .gitignore, and in the root, by their
+        levels: what is ignored in folders that have a .gitignore, and in the root, by their
             paths with a slash at the end; empty if only suffixes count.
         environments: folders whose files do not count: they are warned of as what they are.
         tracked: what is in git's index, sorted; None if that is not known yet.
@@ -43,16 +43,16 @@ class AddBack:
 
     def __init__(
         self,
-        levels: Mapping[bytes, Level],
+        levels: Mapping[bytes, FolderRules],
         environments: Iterable[bytes] = (),
         tracked: Sequence[bytes] | None = (),
         ask: Callable[[], Sequence[bytes]] = tuple,
     ) -> None:
         self._tracked = tracked
         self._ask = ask
-        #: By directory, with a slash at its end: what is ignored in it; or the folder, at or above
+        #: By folder, with a slash at its end: what is ignored in it; or the folder, at or above
         #: it, that is ignored; or None in an environment.
-        self._places: dict[bytes, Level | bytes | None] = {}
+        self._places: dict[bytes, FolderRules | bytes | None] = {}
         if levels:
             outside = tuple(folder + b"/" for folder in environments)
             self._places = {d: level for d, level in levels.items() if not d.startswith(outside)}
@@ -66,7 +66,7 @@ class AddBack:
         tracked = self._tracked
         candidates = paths if tracked is None else [p for p in paths if not contains(tracked, p)]
         found: AddedFiles = {}
-        alike: dict[Level, dict[bytes, list[bytes]]] = {}
+        alike: dict[FolderRules, dict[bytes, list[bytes]]] = {}
         for directory, names in _by_directory(candidates).items():
             place = self._place(directory)
             if isinstance(place, bytes):
@@ -113,7 +113,7 @@ class AddBack:
             return {}
         return self.files(paths)
 
-    def _place(self, directory: bytes) -> Level | bytes | None:
+    def _place(self, directory: bytes) -> FolderRules | bytes | None:
         places = self._places
         unknown = []
         while directory not in places:
@@ -121,7 +121,7 @@ class AddBack:
             directory = directory[: directory.rfind(b"/", 0, -1) + 1]
         place = places[directory]
         for below in reversed(unknown):
-            if isinstance(place, Level):
+            if isinstance(place, FolderRules):
                 name = below[len(directory) : -1]
                 place = place.enter(name) or below[:-1]
             places[below] = place
@@ -134,7 +134,7 @@ def _count(found: AddedFiles) -> int:
 
 
 def _by_directory(paths: Iterable[bytes]) -> dict[bytes, list[bytes]]:
-    """The names of `paths`, by their directories (with a slash at the end)."""
+    """The names of `paths`, by their folders (with a slash at the end)."""
     names: dict[bytes, list[bytes]] = {}
     for path in paths:
         slash = path.rfind(b"/") + 1

@@ -9,14 +9,12 @@ from functools import cache
 from itertools import chain
 from typing import Final, NamedTuple
 
-from slurmic.text import counted
-
-from .addback import AddedFiles
-from .display import NAMED_AT_MOST, shown, shown_list
-from .environments import Environments
-from .rules import INCLUDE_FUNCTION, WILDCARDS, SelectionRules
-from .sortedpaths import count_below, range_below
-from .warnings import SelectionWarning
+from slurmic.selection.paths import NAMED_AT_MOST, count_below, quoted_list, range_below
+from slurmic.selection.rules import INCLUDE_FUNCTION, WILDCARDS, SelectionRules
+from slurmic.selection.walk.environments import Environments
+from slurmic.selection.warn.addback import AddedFiles
+from slurmic.selection.warn.warning import SelectionWarning
+from slurmic.text import counted, quoted
 
 #: So many folders are named where it is said what to do about them.
 HINTED_AT_MOST: Final = 20
@@ -38,11 +36,11 @@ def environment_warnings(
     if not folders:
         return
     if environments.root:
-        what = f"code_root itself is a virtual environment, packed with {shown_list(folders)}"
+        what = f"code_root itself is a virtual environment, packed with {quoted_list(folders)}"
     elif len(folders) == 1:
-        what = f"the virtual environment {shown(folders[0])} is packed"
+        what = f"the virtual environment {quoted(folders[0])} is packed"
     else:
-        what = f"{len(folders):,} virtual environments are packed, {shown_list(folders)}"
+        what = f"{len(folders):,} virtual environments are packed, {quoted_list(folders)}"
     total = sum(count_below(paths, folder) for folder in folders)
     yield SelectionWarning(
         "virtual_environment",
@@ -208,7 +206,7 @@ def _suffixes(shares: Sequence[_Share], rules: SelectionRules) -> str:
         rules.matching_suffix(os.path.basename(path)) for share in shares for path in share.files
     )
     entries = [entry for entry, count in taking.most_common() if 10 * count >= max(taking.values())]
-    return _listed([f'"{entry}"' for entry in entries if entry is not None])
+    return _listed([f"'{entry}'" for entry in entries if entry is not None])
 
 
 def _glob_for_all(folders: Sequence[bytes], paths: Sequence[bytes]) -> str:
@@ -234,7 +232,7 @@ def _listed(texts: Sequence[str]) -> str:
 
 
 def _named(folder: bytes) -> str:
-    return shown(folder) if folder else "code_root itself"
+    return quoted(folder) if folder else "code_root itself"
 
 
 def entry_for(folder: bytes) -> str:
@@ -248,8 +246,8 @@ def entry_for(folder: bytes) -> str:
 
 def _quoted(entry: bytes) -> str:
     if entry.endswith(b"\\"):  # which a raw string cannot
-        return shown(entry.replace(b"\\", b"\\\\"))
-    return ("r" if b"\\" in entry else "") + shown(entry)
+        return quoted(entry.replace(b"\\", b"\\\\"))
+    return ("r" if b"\\" in entry else "") + quoted(entry)
 
 
 def _escaped(name: bytes) -> bytes:

@@ -17,7 +17,8 @@ import slurmic.errors
 UNPRIVILEGED = """
 import os, shutil, subprocess, sys  # as below: some are imported where they are needed
 sys.path[:0] = {path!r}
-from slurmic.selection import SelectionRules, explain, select, walk
+from slurmic.selection import SelectionRules, explain, select
+from slurmic.selection.walk import walk
 from slurmic.errors import SelectionError
 # Only now: an unprivileged user need not be able to read this checkout.
 if os.getuid() == 0:
@@ -70,11 +71,11 @@ def test_an_unreadable_directory_is_named(reachable: Sandbox) -> None:
         (reachable.root / "locked").chmod(0o755)
     assert output.splitlines() == [
         "[b'open/a.py']",
-        "unreadable_directory (b'locked',) 1 directory cannot be read and is not packed: "
-        '"locked" (permission denied)',
-        '"locked/a.py": not packed, "locked" cannot be read',
-        '"locked/nothing/x": not packed, "locked" cannot be read',
-        '"locked": not packed, "locked" cannot be read',
+        "unreadable_directory (b'locked',) 1 folder cannot be read and is not packed: "
+        "'locked' (permission denied)",
+        "'locked/a.py': not packed, 'locked' cannot be read",
+        "'locked/nothing/x': not packed, 'locked' cannot be read",
+        "'locked': not packed, 'locked' cannot be read",
     ]
 
 
@@ -95,8 +96,8 @@ def test_a_tracked_file_in_a_directory_that_cannot_be_listed(reachable: Sandbox)
     lines = output.splitlines()
     assert lines[0] == "[b'.gitignore', b'locked/tracked.c']"
     assert lines[2:] == [
-        '"locked/tracked.c": packed, not ignored',
-        '"locked/other.c": not packed, "locked" cannot be read',
+        "'locked/tracked.c': packed, not ignored",
+        "'locked/other.c': not packed, 'locked' cannot be read",
     ]
 
 
@@ -141,4 +142,4 @@ def test_an_unreadable_root_is_an_error(reachable: Sandbox) -> None:
         output = select_unprivileged(reachable)
     finally:
         reachable.root.chmod(0o755)
-    assert output == f'error: cannot read code_root "{reachable.root}": permission denied\n'
+    assert output == f"error: cannot read code_root '{reachable.root}': permission denied\n"

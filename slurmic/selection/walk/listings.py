@@ -1,8 +1,8 @@
-"""The directories of one walk, listed by whoever is quickest.
+"""The folders of one walk, listed by whoever is quickest.
 
 Most trees are listed before anybody could come to help. In a large one, listing is most of the
 work, and it is done in the kernel, on one processor while others idle; so another process lists
-some of the directories (module `listing`, as a program). Threads would not do: the interpreter lets
+some of the folders (module `listing`, as a program). Threads would not do: the interpreter lets
 one of them run at a time, and handing it over for each name costs more than the listing. Where
 listing is waiting, on a network filesystem, it is the other way round: threads wait side by side.
 
@@ -20,10 +20,9 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
 from slurmic.git.beside import keep_apart
+from slurmic.selection.walk import listing as program
+from slurmic.selection.walk.listing import GREETING, Listing, list_directory, message, receive
 from slurmic_store import THREADS, Pace, threaded_map
-
-from . import listing as program
-from .listing import GREETING, Listing, list_directory, message, receive
 
 if TYPE_CHECKING:
     import subprocess
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 Mark = TypeVar("Mark")
 Outcome = Listing | OSError
 
-#: So many directories are listed before another process is started. That takes 10 ms on a local
+#: So many folders are listed before another process is started. That takes 10 ms on a local
 #: disk; Python needs 7 to 14 to start, of which we wait for less than two.
 ALONE_AT_MOST: Final = 1000
 
@@ -51,19 +50,19 @@ REQUESTS_AT_MOST: Final = 2
 
 
 class _Others(Protocol):
-    """Somebody else who lists directories."""
+    """Somebody else who lists folders."""
 
     def share(self, pending: int) -> int:
         """How many to ask for next, if so many are to be listed."""
 
     def ask(self, directories: list[bytes]) -> None:
-        """Let them list `directories`, after those that they have been asked for before."""
+        """Let them list `folders`, after those that they have been asked for before."""
 
     def answered(self) -> bool:
         """Whether there is an answer already."""
 
     def answer(self) -> Iterable[Outcome] | None:
-        """The outcome for each directory of the next answer; None if there will be none any more.
+        """The outcome for each folder of the next answer; None if there will be none any more.
 
         Waits for it.
         """
@@ -73,15 +72,15 @@ class _Others(Protocol):
 
 
 class Listings(Generic[Mark]):
-    """A source of listings: add directories, iterate over what was found in them, add more.
+    """A source of listings: add folders, iterate over what was found in them, add more.
 
     Use as a context manager: on leaving, nothing is left running.
 
     Args:
-        root: absolute path of a directory.
+        root: absolute path of a folder.
 
     Attributes:
-        pending: directories to be listed, each with whatever the user marks it with; relative to
+        pending: folders to be listed, each with whatever the user marks it with; relative to
             the root, with a slash at their end unless empty.
     """
 
@@ -101,7 +100,7 @@ class Listings(Generic[Mark]):
         self._dismiss()
 
     def __iter__(self) -> Iterator[tuple[Mark, bytes, Outcome]]:
-        """Each pending directory with its mark and its listing, or why there is none.
+        """Each pending folder with its mark and its listing, or why there is none.
 
         They come in no particular order, those that are added meanwhile among them.
         """
@@ -212,7 +211,7 @@ class _Process:
 
     @classmethod
     def started(cls, base: bytes) -> _Process | None:
-        """A process that lists directories below `base`; None if it is of no use, or not to be had.
+        """A process that lists folders below `base`; None if it is of no use, or not to be had.
 
         A program that only contains Python would not run ours.
         """

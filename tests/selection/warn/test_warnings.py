@@ -114,7 +114,7 @@ def test_the_hint_on_secrets_is_one_that_helps(repository: Sandbox) -> None:
     repository.write(".gitignore", "")
     suffix = suffix.replace("move it", "move them")
     assert hint() == (
-        f'{suffix}.gitignore does not keep "conf/secrets.toml" out, because of code_file_suffixes'
+        f"{suffix}.gitignore does not keep 'conf/secrets.toml' out, because of code_file_suffixes"
     )
     (repository.root / "conf/secrets.toml").unlink()
     assert hint().startswith("add it to .gitignore (and `git rm --cached` what git tracks), or")
@@ -126,6 +126,6 @@ def test_a_message_is_one_line_of_text_whatever_the_name(repository: Sandbox) ->
     repository.write(".gitignore")
     (repository.root / "a\nb\udcff").symlink_to("/x")
     (warning,) = found(repository)
-    assert '"a\\nb\\xff"' in warning.message
+    assert "'a\\nb\\udcff'" in warning.message
     assert warning.message.isprintable()
     assert warning.paths == (b"a\nb\xff",)

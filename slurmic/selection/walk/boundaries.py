@@ -1,4 +1,4 @@
-"""Directories that are never packed: excluded by a setting, or by what they are.
+"""Folders that are never packed: excluded by a setting, or by what they are.
 
 What they are: ``.git``; folders in which slurmic prepares something; output folders and stores,
 known by what lies in them, so that a run's results are not packed into the next run wherever they
@@ -14,11 +14,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from .ignorefile import read_head
-from .rules import EXCLUDE_FUNCTION, SelectionRules, glob_test
+from slurmic.selection.ignore.lines import read_head
+from slurmic.selection.rules import EXCLUDE_FUNCTION, SelectionRules, glob_test
 
 GIT_DIRECTORY: Final = b".git"
-#: Directories whose names begin so are slurmic's own, half made.
+#: Folders whose names begin so are slurmic's own, half made.
 STAGING: Final = b".slurmic-"
 
 BarrierKind = Literal[
@@ -34,7 +34,7 @@ BarrierKind = Literal[
 #: How the record of a snapshot begins.
 RECORD_HEAD: Final = b'{"slurmic_record"'
 
-#: A file that marks the directory it is in: how its content begins, and as what it marks it.
+#: A file that marks the folder it is in: how its content begins, and as what it marks it.
 MARKERS: Final[dict[bytes, tuple[bytes, Literal["output_folder", "store"]]]] = {
     b"code.json": (RECORD_HEAD, "output_folder"),
     b"FORMAT": (b"slurmic store", "store"),
@@ -45,7 +45,7 @@ _CODE_FOLDER_NAME: Final = re.compile(rb"code(-[0-9]+)?")
 
 
 def is_code_folder(path: bytes) -> bool:
-    """Whether the directory at `path` (absolute) is a code folder: its record stands beside it."""
+    """Whether the folder at `path` (absolute) is a code folder: its record stands beside it."""
     return read_head(path + b".json", len(RECORD_HEAD)) == RECORD_HEAD
 
 
@@ -96,7 +96,7 @@ def _record_within(directory: bytes) -> bytes | None:
 
 
 def directory_test(root: bytes, rules: SelectionRules) -> Callable[[bytes], bool] | None:
-    """The test of `rules` for excluded directories that are not plain paths; None if it has none.
+    """The test of `rules` for excluded folders that are not plain paths; None if it has none.
 
     The test takes a path relative to `root`.
     """
@@ -108,7 +108,7 @@ def directory_test(root: bytes, rules: SelectionRules) -> Callable[[bytes], bool
 
 @dataclass(frozen=True)
 class Barrier:
-    """A directory below which nothing is packed.
+    """A folder below which nothing is packed.
 
     Attributes:
         kind: why.
@@ -138,7 +138,7 @@ class Barriers:
         self._known: dict[bytes, Barrier | None] = {}
 
     def above(self, path: bytes) -> Barrier | None:
-        """The topmost barrier among the directories that hold `path` (relative), or None."""
+        """The topmost barrier among the folders that hold `path` (relative), or None."""
         # No recursion: a path may have more parts than Python's stack has room for.
         unknown: list[bytes] = []
         directory = os.path.dirname(path)
@@ -175,7 +175,7 @@ class Barriers:
         return self._marked(directory, absolute) if stat.S_ISDIR(mode) else None
 
     def _marked(self, directory: bytes, absolute: bytes) -> Barrier | None:
-        """The barrier that a directory is by a file in it or beside it."""
+        """The barrier that a folder is by a file in it or beside it."""
         mark = mark_of(absolute)
         if mark is not None:
             marker, kind = mark
