@@ -66,8 +66,9 @@ class Finder(NamedTuple):
                         f"no store at {quoted(location.path)}; using the one in your home folder"
                     )
                 return Store.open(usual, create=False)
-            looked = f"looked there because it is {location.reason}; --store names another one"
-            error.hint = "\n  ".join(filter(None, (error.hint, looked)))
+            if not self.store:
+                looked = f"looked there because it is {location.reason}; --store names another one"
+                error.hint = "\n  ".join(filter(None, (error.hint, looked)))
             raise
 
     def store_of(self, folder: str) -> Store | None:
