@@ -53,11 +53,11 @@ class SlurmConfig:
         timeout_min: time limit in minutes; by default none is requested, and the partition's own
             limit applies.
         stderr_to_stdout: write both streams into one log.
-        array_parallelism: how many tasks of an array run at once, at most; 0 for as many as Slurm
+        array_parallelism: how many tasks of an array run at once at most; 0 for as many as Slurm
             starts (or as "slurm_array_parallelism" in extra_submit_kwargs says).
         setup: shell commands that run before the job's own (environment variables, modules).
         pack_code: run from a frozen copy of the source tree (modes "slurm" and "local").
-        use_packed_code: has no effect; scripts written for 0.2.1 may set it, and it had none there.
+        use_packed_code: has no effect, and had none in 0.2.1, whose scripts may set it.
         code_root: the source tree to pack.
         code_file_suffixes: with a .gitignore in code_root: files that are packed although they
             are ignored; without one: the only files that are packed. An entry that begins with a
@@ -75,7 +75,8 @@ class SlurmConfig:
         extra_params_kwargs: further sbatch options, by name.
         extra_submit_kwargs: further arguments of submitit's ``update_parameters``.
         extra_task_kwargs: further environment variables for the distributed task.
-        store_path: where the store is; if empty, SLURMIC_STORE says so, else the output path.
+        store_path: where the store is; if empty, SLURMIC_STORE says so; otherwise it is in the home
+            folder or above the output path, on the output path's filesystem.
         link_mode: how files get into code folders: "auto" takes hard links, else reflinks, else
             copies; each of the others fails where it is impossible.
         code_scope: which jobs share a code folder: "submission" gives each submission its own,
@@ -95,8 +96,7 @@ class SlurmConfig:
         max_code_files: refuse to pack more files than this; 0 for no limit.
         max_code_mb: refuse to pack more megabytes than this; 0 for no limit.
         require_clean: with `pack_code`: refuse a source tree that differs from its git commit
-            (changed files, and packed ones that git does not track), or of which that is not
-            known.
+            (changed files, and packed files that git does not track), or if git cannot tell.
 
     Raises:
         ConfigError: a value is not allowed, or two contradict each other.

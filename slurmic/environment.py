@@ -7,9 +7,9 @@
     SLURMIC_CODE                   in a job: the code folder that it runs from
     SLURMIC_SLURM_HAS_BEEN_SET_UP  in the second launch of a distributed job
 
-No other module of the submitting side takes a setting from the environment. The command line asks
-how to draw (``NO_COLOR``, ``TERM``), what runs in a job reads the variables of its job, and some
-hand the whole environment on: the selection to git, a local command to its processes.
+No other module of the submitting side takes a setting from the environment. The command line reads
+how to draw (``NO_COLOR``, ``TERM``), and what runs in a job reads the variables of its job. The
+whole environment is handed on to git, to Slurm's clients and to the processes of local jobs.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def home_folder() -> str:
 
 
 def user_name() -> str:
-    """The user's name, or their number where it has none (in containers)."""
+    """The user's name, or the user id where there is no name (in containers)."""
     import getpass
 
     try:
@@ -88,7 +88,7 @@ def python_version() -> str:
 
 
 def about_process() -> dict[str, Any]:
-    """What a record says of the process that takes a snapshot: who, where, by which command."""
+    """What a record says of the process that takes a snapshot: command, host, user, versions."""
     return {
         "command": command_line(),
         "host": host_name(),
@@ -99,7 +99,7 @@ def about_process() -> dict[str, Any]:
 
 
 def command_line() -> list[str]:
-    """How this process was started; a long one is cut, since every look at a store reads it."""
+    """The command line of this process; a long one is cut, as every look at a store reads it."""
     command, room = [], COMMAND_CHARACTERS
     for word in sys.orig_argv:
         if len(word) > room:

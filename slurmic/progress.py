@@ -1,6 +1,6 @@
-"""A line on a terminal that says how far something is; silent everywhere else.
+"""A progress line on a terminal; nothing anywhere else.
 
-It is drawn only when something has lasted for a second, and goes away when that is done.
+It is drawn once something has taken a second, and erased when that is done.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _EVERY_SECONDS = 0.1
 
 @contextmanager
 def shown_progress() -> Iterator[None]:
-    """Show how far the engine is, on standard error, if that is a terminal."""
+    """Show the engine's progress on standard error, if that is a terminal."""
     if not sys.stderr.isatty():
         yield
         return
@@ -35,7 +35,7 @@ def shown_progress() -> Iterator[None]:
 
 
 class ProgressBar:
-    """How far a loop of ours is, shown in the same way; a context manager.
+    """The progress of a loop of slurmic's own, shown in the same way; a context manager.
 
     Args:
         what: what is done, as in "submitting tasks".
@@ -57,11 +57,11 @@ class ProgressBar:
             self._line.remove()
 
     def step(self, count: int = 1) -> None:
-        """So many more are done."""
+        """Say that so many more are done."""
         self.at(self._done + count)
 
     def at(self, done: int) -> None:
-        """So many are done in all."""
+        """Say that so many are done in all."""
         self._done = done
         if self._line is None or (now := time.monotonic()) < self._next:
             return
@@ -88,7 +88,7 @@ class _Line:
             from rich.console import Console
             from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
-            # Not by a thread: a submission may fork.
+            # Not drawn by a thread: a submission may fork.
             self._drawn = Progress(
                 TextColumn("{task.description}", markup=False),
                 BarColumn(),
@@ -100,14 +100,14 @@ class _Line:
             self._task = self._drawn.add_task(what)
             self._drawn.start()
         assert self._task is not None
-        # What else is found on the way may make more of it than was thought.
+        # More may be found on the way than the total said.
         self._drawn.update(
             self._task, description=what, completed=done, total=max(total, done) if total else None
         )
         self._drawn.refresh()
 
     def remove(self) -> None:
-        """Take the line away, if it is there."""
+        """Erase the line, if it is drawn."""
         if self._drawn is not None:
             self._drawn.stop()
             self._drawn = None

@@ -1,7 +1,7 @@
 """Where a snapshot came from: from which commit, and what differs from it.
 
 Git is asked while files are selected and copied, so it costs a submission next to nothing; and for
-a limited time: a slow, a missing or a broken git is noted, never fatal.
+a limited time: if git is slow, missing or broken, the record says so, and nothing fails.
 
 What is packed differs from the commit in two ways: tracked files that have been changed, and files
 that git does not track at all. The first are asked of ``git status``, without its search for
@@ -28,7 +28,7 @@ class Difference:
     """A file that is not as the commit has it.
 
     Attributes:
-        path: relative to the source tree; bytes that are no UTF-8 as lone surrogates.
+        path: relative to the source tree; bytes that are not UTF-8 as lone surrogates.
         change: "modified", "added" (to git's index, but not committed), "deleted", "conflicting",
             or "untracked". A submodule is one path.
     """
@@ -192,18 +192,19 @@ def _remote(settings: Iterable[bytes], branch: str) -> str:
 def without_credentials(url: str) -> str:
     """A remote's URL without what could be a secret in it.
 
-    User name and password go, and so do the query and the fragment; the user name of ssh stays,
-    which is the same for everybody ("git"). A path, and ``git@host:path``, stay as they are.
+    User name and password are left out, and so are the query and the fragment; the user name of
+    ssh stays, which is the same for everybody ("git"). A path and ``git@host:path`` stay as they
+    are.
     """
     scheme, separator, rest = url.partition("://")
     if not separator:
         before, at, after = url.partition("@")
-        # "user:password@host:path" is no way to write it, but somebody may have.
+        # "user:password@host:path" is not valid, but somebody may have written it.
         return after if at and ":" in before and "/" not in before else url
     rest = re.split(r"[?#]", rest, maxsplit=1)[0]
     authority, slash, path = rest.partition("/")
     if "@" not in authority and re.search(r":(?!\d*$)", authority) and "@" in path:
-        # A password with a slash in it: no port is like that.
+        # What follows the colon is not a port, so it is a password with a slash in it.
         authority, path = rest.rpartition("@")[0] + "@", rest.rpartition("@")[2]
         slash = ""
     user, at, host = authority.rpartition("@")

@@ -21,8 +21,10 @@ def counted(count: int, noun: str) -> str:
 def size(count: float) -> str:
     """A number of bytes: "999 B", "1.2 kB", "34 MB" (powers of 1000)."""
     for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" or count >= 10 else f"{count:.1f} {unit}"
+        # By what would be shown: 999,600 bytes are "1.0 MB", not "1000 kB".
+        if round(count) < 1000:
+            whole = unit == "B" or count >= 9.95
+            return f"{count:.0f} {unit}" if whole else f"{count:.1f} {unit}"
         count /= 1000
     return f"{count:.1f} TB"
 

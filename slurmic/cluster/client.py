@@ -1,4 +1,4 @@
-"""Running a client of Slurm's: one time limit, one environment, one kind of answer."""
+"""Running one of Slurm's clients: one time limit, one environment, one kind of answer."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 TIME_LIMIT = 30.0
 """Seconds that a client may take: three times Slurm's own default for one message
-(``MessageTimeout``), and little enough for a job to ask twice in the 90 s before its end."""
+(``MessageTimeout``), and short enough for a job to ask twice in the 90 s before its end."""
 
 _FILTERS = ("SQUEUE_", "SACCT_", "SCONTROL_", "SINFO_")
 """Variables by which a user sets what these clients show *people*. SQUEUE_PARTITION, for instance,
@@ -19,7 +19,7 @@ _UNKNOWN_JOB = "Invalid job id"
 
 @dataclass(frozen=True)
 class Answer:
-    """What a client has answered.
+    """The answer of a client.
 
     Attributes:
         text: its standard output; "" if it failed.
@@ -64,7 +64,7 @@ def ask(*command: str) -> Answer:
     except subprocess.TimeoutExpired:
         return Answer(problem=f"{command[0]} took more than {TIME_LIMIT:g} s")
     if done.returncode:
-        # The last line says most: before it stand tries that failed.
+        # The last line says why; those before it tell of attempts that failed.
         said = done.stderr.decode(errors="replace").strip().splitlines()
         return Answer(problem=said[-1] if said else f"{command[0]} ended with {done.returncode}")
     return Answer(done.stdout.decode(errors="replace"))

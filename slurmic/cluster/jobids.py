@@ -1,7 +1,7 @@
 """Job ids as Slurm writes them: ``1234``, ``1234_7``, ``1234_[0-9999]``.
 
 A record holds an array as one such range, and not as ten thousand ids: every command that looks
-through the store reads every record.
+through the store reads all records.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def count(job: str) -> int:
 
 
 def covers(job: str, wanted: str) -> bool:
-    """Whether an id or a range is, or has in it, the job that somebody asks for.
+    """Whether an id or a range is the job that is asked for, or contains it.
 
     Args:
         job: as a record holds it.
@@ -95,7 +95,7 @@ def in_short(jobs: Iterable[str], at_most: int = 4) -> str:
 
     Args:
         jobs: ids and ranges.
-        at_most: so many jobs are named, and the others counted.
+        at_most: how many jobs are named; the others are counted.
     """
     arrays: dict[str, int] = {}
     for job in jobs:

@@ -1,6 +1,6 @@
-"""What Slurm knows of jobs: squeue for those of today, sacct for older ones.
+"""The states of given jobs: squeue knows those of today, sacct the older ones.
 
-Asking has a time limit, and where there is no Slurm, nothing is said of it.
+A host without Slurm has no states of jobs; that is not a problem to report.
 """
 
 from __future__ import annotations
@@ -46,8 +46,7 @@ def job_states(jobs: Iterable[str]) -> tuple[list[JobState], str]:
         jobs: ids and ranges, as a record holds them.
 
     Returns:
-        What Slurm knows, and why it does not know more: "" if it was asked and answered, and where
-        there is no Slurm.
+        What Slurm knows, and why it knows nothing: "" if it does, and on a host without Slurm.
     """
     numbers = sorted({whole_job(job) for job in jobs})
     if not all(number.isdecimal() for number in numbers) or not numbers:
@@ -79,13 +78,13 @@ def job_states(jobs: Iterable[str]) -> tuple[list[JobState], str]:
     if queued.is_missing and accounted.is_missing:
         return [], ""
     if not queued.problem or queued.has_forgotten:
-        return [], "Slurm does not know them any more"
+        return [], "Slurm no longer knows them"
     return [], f"Slurm does not answer: {queued.problem}"
 
 
 def _rows(lines: Iterable[str], columns: int) -> Iterator[list[str]]:
     for line in lines:
-        # The last column may have anything in it.
+        # The last column may contain the separator.
         row = [cell.strip() for cell in line.split("|", columns - 1)]
         if len(row) == columns:
             yield row
@@ -98,7 +97,7 @@ def _order(state: JobState) -> tuple[int, int, str]:
 
 
 def tasks_by_state(states: Iterable[JobState]) -> dict[str, dict[str, list[str]]]:
-    """The ids of the tasks in each state, by array; jobs that are none have themselves alone.
+    """The ids of the tasks in each state, by array; a job that is not an array counts as one.
 
     A limit on the number of tasks at once, as in ``12_[5-9%2]``, is left out.
     """

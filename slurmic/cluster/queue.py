@@ -1,4 +1,4 @@
-"""What Slurm's controller knows of jobs, and what it is told to do with them."""
+"""The queue of Slurm's controller: which jobs have not ended; cancelling and releasing jobs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from slurmic_store import SnapshotRecord
 
 _AT_ONCE = 1000
-"""Ids in one command: its line must not grow without limit."""
+"""How many ids go into one command, whose length is limited."""
 
 
 class QueueUnknownError(Exception):
@@ -43,14 +43,14 @@ def unfinished_jobs() -> frozenset[str]:
 
 
 def why_unfinished(record: SnapshotRecord, unfinished: Iterable[str]) -> str:
-    """Why jobs of a snapshot may still need it, for all that is known; "" if all have ended.
+    """Why jobs of a snapshot may still need it, as far as is known; "" if all have ended.
 
     Args:
         record: the snapshot's record.
         unfinished: as :func:`unfinished_jobs` gives them.
     """
     if not record.jobs:
-        return "no job of it is known"
+        return "none of its jobs is known"
     if record.info.get("mode") == "local":
         return _why_local_unfinished(record)
     numbers = {whole_job(job) for job in record.jobs}
@@ -62,7 +62,7 @@ def _why_local_unfinished(record: SnapshotRecord) -> str:
     if record.info.get("host") != environment.host_name():
         return f"its processes ran on host {record.info.get('host')}"
     for job in record.jobs:
-        # Some other process may have the number by now: then the record stays a little longer.
+        # Another process may have the number by now; then the record is kept a little longer.
         if os.path.exists(f"/proc/{job}"):
             return f"process {job} runs"
     return ""

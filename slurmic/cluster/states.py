@@ -1,7 +1,7 @@
 """Every state of a job, and what it means. The names and codes are those of squeue's manual.
 
 A state that is not in the table (of a newer Slurm) counts as one that has not ended: then nothing
-that the job may need is deleted, and no submission is refused for its sake.
+that the job may need is deleted, and no submission that waits for it is refused.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Literal
 
 Phase = Literal["waiting", "running", "succeeded", "killed", "failed"]
-"""waiting: it may start (again). running: it has started, or is about to end. succeeded, failed:
-it ended by itself. killed: it was ended from outside, and need not have left a result."""
+"""waiting: it may start (again). running: it has started, and its processes may still be there.
+succeeded, failed: its processes have ended. killed: it was ended from outside, and need not have
+left a result."""
 
 _TABLE: dict[str, tuple[str, Phase]] = {
     "BOOT_FAIL": ("BF", "killed"),
@@ -29,7 +30,8 @@ _TABLE: dict[str, tuple[str, Phase]] = {
     "REQUEUE_HOLD": ("RH", "waiting"),
     "RESIZING": ("RS", "running"),
     "RESV_DEL_HOLD": ("RD", "waiting"),
-    "REVOKED": ("RV", "killed"),
+    # In a federation: another cluster has started the job, and this one only keeps its number.
+    "REVOKED": ("RV", "running"),
     "RUNNING": ("R", "running"),
     "SIGNALING": ("SI", "running"),
     "SPECIAL_EXIT": ("SE", "waiting"),
@@ -62,7 +64,7 @@ def phase(text: str) -> Phase | None:
 
 
 def has_ended(text: str) -> bool:
-    """Whether a job in this state will not run again unless somebody requeues it."""
+    """Whether a job in this state has ended, and does not run again unless it is requeued."""
     return phase(text) in ("succeeded", "killed", "failed")
 
 

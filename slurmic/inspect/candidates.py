@@ -1,13 +1,13 @@
-"""What is said of a reference that means no snapshot, or several: the closest ones, a line each."""
+"""Errors for a reference that means no snapshot, or several, with those that may be meant."""
 
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Sequence
 
 from slurmic.cluster import jobids
-from slurmic_store import SnapshotRecord, Store, UnknownSnapshotError, printable, quoted
+from slurmic.text import counted, local_time, printable, quoted
+from slurmic_store import SnapshotRecord, Store, UnknownSnapshotError
 
 RANDOM_PART = 14
 """Where the random part of an id begins."""
@@ -24,12 +24,12 @@ def ambiguous(reference: str, what: str, fitting: Sequence[SnapshotRecord]) -> U
     """The error for a reference that means several snapshots.
 
     Args:
-        reference: as it was given.
-        what: as what it was understood, in the plural.
+        reference: the text that the user gave.
+        what: what it was taken for, in the plural, as in "jobs".
         fitting: the records that it fits.
     """
     return UnknownSnapshotError(
-        f"{quoted(reference)} fits {what} of {len(fitting)} snapshots",
+        f"{quoted(reference)} fits {what} of {counted(len(fitting), 'snapshot')}",
         hint="\n  ".join(["which one?", *_listed(fitting)]),
     )
 
@@ -44,17 +44,17 @@ def unknown(
     """The error for a reference that means no snapshot, with what may have been meant.
 
     Args:
-        reference: as it was given.
-        path: the absolute path that it would be.
+        reference: the text that the user gave.
+        path: the same as an absolute path.
         store: where it was looked up; None if only beside the path.
-        records: all that there are, oldest first.
-        notes: what else to say.
+        records: all records of the store, oldest first.
+        notes: further lines for the hint.
     """
     where = "beside it" if store is None else f"in store '{store.name}'"
     lines = []
     related = [record for record in records if _concerns(record, path)]
     if related:
-        lines.append(f"{quoted(path)} is in none of their folders, but has to do with:")
+        lines.append(f"{quoted(path)} is in none of their folders, but has to do with these:")
     elif close := _close(reference, records):
         lines.append("did you mean one of these?")
         related = close
@@ -65,8 +65,8 @@ def unknown(
     lines.append(EXPECTED)
     if store is not None:
         lines.append(
-            "each filesystem may have a store of its own: --store names another one, and a path is "
-            "looked up in that of its filesystem"
+            "each filesystem may have a store of its own: name another one by --store; a path is "
+            "looked up in the store of its filesystem"
         )
     return UnknownSnapshotError(
         f"no snapshot {quoted(reference)} {where}", hint="\n  ".join([*lines, *notes])
@@ -94,12 +94,12 @@ def _close(reference: str, records: Sequence[SnapshotRecord]) -> list[SnapshotRe
 
 
 def _listed(records: Sequence[SnapshotRecord]) -> list[str]:
-    """One line for each of the newest records, and how many there are besides."""
+    """One line for each of the newest records, and how many more there are."""
     lines = [
         "  ".join(
             (
                 record.id,
-                time.strftime("%Y-%m-%d %H:%M", time.localtime(record.created)),
+                local_time(record.created),
                 jobids.in_short(record.jobs) or "no jobs",
                 printable(record.code_folder or b"only stored"),
             )

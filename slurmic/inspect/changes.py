@@ -17,9 +17,8 @@ class Change:
 
     Attributes:
         path: of the file, relative, raw bytes.
-        kind: "added" or "removed"; "changed" if the content differs (the mode may, too), "mode" if
-            only that does; "type" for a file in the place of a symbolic link, or the other way
-            round.
+        kind: "added" or "removed"; "changed" if the content differs (and perhaps the mode); "mode"
+            if only the mode does; "type" if one is a file and the other a symbolic link.
         old: the file in the first tree; None for one that was added.
         new: the file in the second tree; None for one that was removed.
     """

@@ -38,10 +38,10 @@ class CodeTree:
     Attributes:
         label: what to call it in a message.
         tree: its files.
-        open: opens one of them; of a symbolic link, the target is the content. Raises StoreError
-            if the content cannot be had.
-        folders: absolute paths of the folders that it is the content of, as a user may name its
-            files by them.
+        open: opens one of them; a symbolic link's content is its target. Raises StoreError if
+            the content cannot be read.
+        folders: absolute paths of the folders that hold this tree; a user may name its files by
+            paths in them.
     """
 
     label: str
@@ -67,7 +67,7 @@ class WorkingTree(CodeTree):
     Attributes:
         selection: what is selected in it.
         like: the snapshot whose settings selected it; None for the default ones.
-        note: what was not as when that was taken, or "".
+        note: how the selection differs from that snapshot's, or "".
     """
 
     selection: Selection
@@ -104,10 +104,10 @@ def working_tree(root: str, like: SnapshotRecord | None, store: Store | None) ->
     Args:
         root: the source tree, absolute.
         like: the snapshot whose selection settings are used; None for the default ones.
-        store: saves reading files again that it knows; None for none.
+        store: files that it knows are not read again; None for no store.
 
     Raises:
-        SelectionError: `root` is no folder that can be read.
+        SelectionError: `root` is not a folder that can be read.
         SourceError: a file cannot be read.
     """
     selection = select(root, _rules_like(like, root))
@@ -145,7 +145,7 @@ def _rules_like(record: SnapshotRecord | None, root: str) -> SelectionRules:
             never = (below,)
     suffixes: Sequence[str] = DEFAULT_SUFFIXES
     excluded: Sequence[str] = DEFAULT_EXCLUDED
-    # The info of a snapshot that was taken by other means may hold anything.
+    # Programs other than slurmic may put anything into a record's info.
     if isinstance(settings, dict):
         suffixes = _strings(settings.get("code_file_suffixes"), suffixes)
         excluded = _strings(settings.get("exclude_code_folders"), excluded)

@@ -32,7 +32,7 @@ class Finder(NamedTuple):
         store: the store that was named, or "" for the one that a submission from `cwd` would use.
         setting: the store that the environment names, or "".
         home: the user's home folder, or "".
-        note: is told how something was understood.
+        note: called with a line for the user on how something was understood.
     """
 
     cwd: str
@@ -45,11 +45,11 @@ class Finder(NamedTuple):
         """Open the store, which exists.
 
         Args:
-            near: that of a submission into this folder, which exists, instead of `cwd`. Where there
-                is none, the one in the home folder is taken.
+            near: the store of a submission into this folder, which exists, instead of into `cwd`;
+                if there is none, the one in the home folder.
 
         Raises:
-            StoreError: there is none; says where it was looked for.
+            StoreError: there is none; the hint says why it was looked for there.
         """
         location = locate_store(
             near or self.cwd, store_path=self.store, setting=self.setting, home=self.home
@@ -66,8 +66,9 @@ class Finder(NamedTuple):
                         f"no store at {quoted(location.path)}; using the one in your home folder"
                     )
                 return Store.open(usual, create=False)
-            looked = f"looked there because it is {location.reason}; --store names another one"
-            error.hint = "\n  ".join(filter(None, (error.hint, looked)))
+            if not self.store:
+                looked = f"looked there because it is {location.reason}; --store names another one"
+                error.hint = "\n  ".join(filter(None, (error.hint, looked)))
             raise
 
     def store_of(self, folder: str) -> Store | None:
@@ -84,10 +85,10 @@ class Finder(NamedTuple):
             return None
 
     def find_snapshot(self, reference: str) -> FoundSnapshot:
-        """The snapshot that a REF means; it is noted how that was understood.
+        """The snapshot that a REF means; `note` is told how that was understood.
 
         Raises:
-            StoreError: there is no such snapshot, or several are; or there is no store.
+            StoreError: no snapshot fits, or several do; or there is no store.
         """
         from .references import resolve_reference
 

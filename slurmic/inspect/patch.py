@@ -17,14 +17,14 @@ from slurmic_store import TreeEntry
 LineKind = Literal["header", "hunk", "context", "removed", "added", "note"]
 
 CONTEXT = 3
-"""Lines that are shown around a change."""
+"""How many lines are shown around a change."""
 
 TOO_LARGE = 8_000_000
 """A file of more bytes is compared as a whole, as a binary file is: finding its changed lines would
 take minutes."""
 
 _BINARY_PROBE = 8000
-"""A file is binary, git says, if there is a NUL among its first bytes; it looks at so many."""
+"""How many bytes git looks at: a file is binary if one of them is NUL."""
 
 _HEADING = 80
 _NO_NEWLINE = b"\\ No newline at end of file"
@@ -53,7 +53,7 @@ class _Side:
 
     @property
     def mode(self) -> str:
-        """As git has it: it knows of no permission but the owner's to execute."""
+        """The mode as git has it, which only keeps whether the owner may execute the file."""
         if self.entry is None:
             return ""
         if self.entry.target is not None:
@@ -79,20 +79,20 @@ _NOTHING = _Side(None, b"")
 def patch_lines(
     change: Change, old: CodeTree, new: CodeTree, *, binary: bool
 ) -> Iterator[PatchLine]:
-    """The patch for one file; nothing, if all that differs is something that git does not keep.
+    """The patch for one file; no lines if only something differs that git does not keep.
 
     Args:
         change: what differs.
         old: the tree that it leads from.
         new: the tree that it leads to.
-        binary: write out binary files too, so that ``git apply`` can make them.
+        binary: write binary files out as well, so that ``git apply`` can create them.
 
     Raises:
-        StoreError: a content cannot be had.
+        StoreError: the content of a file cannot be read.
     """
     first, second = _sides(change, old, new)
     if change.kind == "type":
-        # As git does: one file goes, another comes.
+        # As git does: one file is deleted, another is created.
         yield from _file_patch(change.path, first, _NOTHING, binary)
         yield from _file_patch(change.path, _NOTHING, second, binary)
     else:
@@ -103,7 +103,7 @@ def count_lines(change: Change, old: CodeTree, new: CodeTree) -> tuple[int, int]
     """How many lines a change adds and removes; None for a binary file.
 
     Raises:
-        StoreError: a content cannot be had.
+        StoreError: the content of a file cannot be read.
     """
     first, second = _sides(change, old, new)
     if first.is_binary or second.is_binary:
@@ -128,7 +128,7 @@ def _sides(change: Change, old: CodeTree, new: CodeTree) -> tuple[_Side, _Side]:
 def _file_patch(path: bytes, old: _Side, new: _Side, binary: bool) -> Iterator[PatchLine]:
     if old.mode == new.mode and old.content == new.content:
         return
-    before, after = quoted(b"a/" + path), quoted(b"b/" + path)
+    before, after = quoted_for_git(b"a/" + path), quoted_for_git(b"b/" + path)
     yield PatchLine("header", b"diff --git %s %s" % (before, after))
     if old.entry is None:
         yield PatchLine("header", b"new file mode %s" % new.mode.encode())
@@ -144,7 +144,7 @@ def _file_patch(path: bytes, old: _Side, new: _Side, binary: bool) -> Iterator[P
         index = f"index {old.blob[:digits]}..{new.blob[:digits]} {same_mode}".rstrip()
         yield PatchLine("header", index.encode())
     if old.content == new.content:
-        return  # also an empty file that comes or goes
+        return  # or an empty file was created or deleted
     before = b"/dev/null" if old.entry is None else before
     after = b"/dev/null" if new.entry is None else after
     if not is_binary:
@@ -160,12 +160,12 @@ def _file_patch(path: bytes, old: _Side, new: _Side, binary: bool) -> Iterator[P
 
 
 def _end_of_name(name: bytes) -> bytes:
-    """A tab tells where a name with a space in it ends."""
+    """A tab after a name that has a space in it: there the name ends."""
     return b"\t" if b" " in name and not name.startswith(b'"') else b""
 
 
-def quoted(name: bytes) -> bytes:
-    """A name as git writes it: in quotes with escapes, if there is anything strange in it."""
+def quoted_for_git(name: bytes) -> bytes:
+    """A name as git writes it: in quotes with escapes if it has unusual characters."""
     try:
         strange = not name.decode().isprintable()
     except UnicodeDecodeError:

@@ -6,12 +6,12 @@
 - the name of its pin;
 - the name of its tree, or its beginning, at least six digits;
 - its code folder or its output folder, any path in one, or a folder with only one output folder
-  in it: also one that was moved or copied elsewhere with the record beside it, and one that is
-  gone.
+  in it; even if it was moved or copied elsewhere together with the record beside it, or does not
+  exist any more.
 
-What could be several of these is the first that fits, in this order; a text with a slash in it is a
-path and nothing else. An id, a job, a pin or a tree must mean one snapshot (several of one tree
-are as good as one: the newest is taken); an output folder means its newest.
+A text that could be several of these is taken for the first that fits, in this order; one with a
+slash in it is a path and nothing else. An id, a job, a pin or a tree must mean one snapshot (of
+several with the same tree the newest is taken); an output folder means its newest snapshot.
 """
 
 from __future__ import annotations
@@ -63,13 +63,13 @@ class FoundSnapshot:
     """The snapshot that a reference means.
 
     Attributes:
-        reference: as it was given.
+        reference: the text that the user gave.
         record: its record.
-        kind: as what the reference was understood.
+        kind: what the reference was taken for.
         store: where the record is; None for one that was only found beside its code folder.
         folder: the code folder: where the reference found it, else where the record says; it need
             not exist. None for a snapshot without one.
-        notes: what to tell the user about how the reference was understood.
+        notes: lines for the user on how the reference was understood.
     """
 
     reference: str
@@ -94,7 +94,7 @@ def resolve_reference(reference: str, store: Store | None, *, cwd: str) -> Found
     """The snapshot that a reference means.
 
     Args:
-        reference: as the user wrote it.
+        reference: the text that the user gave.
         store: where snapshots are looked up; None to look beside code folders only.
         cwd: the folder that relative paths are relative to, absolute.
 
@@ -103,11 +103,11 @@ def resolve_reference(reference: str, store: Store | None, *, cwd: str) -> Found
         DamagedError: the record that it means does not read back.
     """
     if not reference:
-        raise UnknownSnapshotError("an empty text means no snapshot", hint=EXPECTED)
+        raise UnknownSnapshotError("an empty REF names no snapshot", hint=EXPECTED)
     if reference == WORKING_TREE:
         raise UnknownSnapshotError(
-            "'.' is the working tree, and that is no snapshot",
-            hint="'slurmic snapshot' takes one of it; an output folder is meant by its path",
+            "'.' is the working tree, not a snapshot",
+            hint="'slurmic snapshot' takes a snapshot of it; name an output folder by its path",
         )
     catalogue = _Catalogue(store)
     if not is_path(reference):
@@ -123,7 +123,7 @@ def resolve_reference(reference: str, store: Store | None, *, cwd: str) -> Found
 
 @dataclass
 class _Catalogue:
-    """The records that there are, read when they are first needed."""
+    """The records of a store, read when they are first needed."""
 
     store: Store | None
 
@@ -137,7 +137,7 @@ class _Catalogue:
         return self._scanned[0]
 
     def notes(self) -> list[str]:
-        """What a reader of the records should know about them."""
+        """What is wrong with records that cannot be read."""
         return [str(error) for error in self._scanned[1]]
 
 
@@ -171,7 +171,7 @@ def _by_name(reference: str, catalogue: _Catalogue) -> FoundSnapshot | None:
     ]
     if len(fitting_ids) == 1:
         record = read_record(store, fitting_ids[0])
-        note = f"no snapshot has a job '{reference}': taken as snapshot '{record.id}'"
+        note = f"no snapshot has a job '{reference}': taken for snapshot '{record.id}'"
         return _found(reference, record, "id", catalogue, *([note] if is_job else []))
     if fitting_ids:
         fitting = [record for record in catalogue.records if record.id in set(fitting_ids)]
@@ -193,7 +193,7 @@ def _by_name(reference: str, catalogue: _Catalogue) -> FoundSnapshot | None:
 
 
 def _by_path(reference: str, path: bytes, catalogue: _Catalogue) -> FoundSnapshot | None:
-    """What a path is of: the nearest code folder or output folder that it is, or is in."""
+    """The snapshot of the nearest code folder or output folder that a path is, or is in."""
     for suffix in (b".json", b".tree.zst"):
         # The record itself, or the manifest beside it.
         if path.endswith(suffix) and is_code_folder(path[: -len(suffix)]):
@@ -201,7 +201,7 @@ def _by_path(reference: str, path: bytes, catalogue: _Catalogue) -> FoundSnapsho
     folders = {record.id: record.code_folder for record in catalogue.records if record.code_folder}
     found = _upwards(reference, path, folders, catalogue)
     if found is None and folders:
-        # Whoever came here by another way (a symbolic link, a mount) names it differently.
+        # By another way (a symbolic link, a mount) the same folder has another path.
         folders = {snapshot_id: os.path.realpath(path) for snapshot_id, path in folders.items()}
         found = _upwards(reference, os.path.realpath(path), folders, catalogue)
     return found
@@ -231,7 +231,7 @@ def _upwards(
             record.id: (record, folders[record.id]) for record in of_output.get(folder, [])
         } | _records_in(folder, catalogue.records)
         if folder != path:
-            # A folder that was asked for by name may lie in one that holds anything.
+            # A folder above the path may hold anything; only names of submissions count there.
             within = {
                 snapshot_id: (record, code)
                 for snapshot_id, (record, code) in within.items()
@@ -254,7 +254,7 @@ def _only_one_below(
     reference: str, path: bytes, folders: dict[str, bytes], catalogue: _Catalogue
 ) -> FoundSnapshot | None:
     """The newest of the only output folder below a path: output_path is not what is configured,
-    but a folder in that (``runs/a/slurm``). A source tree is none: it may mean the working tree.
+    but a folder in that (``runs/a/slurm``). None for a source tree: it may mean the working tree.
     """
     below = [
         record
@@ -318,7 +318,7 @@ def _of_folder(
     earlier = [other for other in same if other.id != record.id]
     if earlier:
         named = ", ".join(other.id for other in earlier[:_NAMED])
-        notes.append(f"{quoted(folder)} has been the code folder of others, too: {named}")
+        notes.append(f"{quoted(folder)} was also the code folder of other snapshots: {named}")
     return _found(reference, record, "folder", catalogue, *notes, folder=folder)
 
 

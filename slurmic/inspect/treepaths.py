@@ -6,15 +6,16 @@ import os
 from collections.abc import Iterable
 
 from slurmic.errors import SlurmicError
-from slurmic.inspect.codetree import CodeTree
 from slurmic.text import counted, printable, quoted
 from slurmic_store import TreeEntry
+
+from .codetree import CodeTree
 
 _MAX_LINKS = 40
 
 
 def path_in(tree: CodeTree, path: str) -> bytes:
-    """A path as a tree has it, however the user names it; b"" is the whole tree."""
+    """A user's path as the tree has it, relative to its top; b"" is the whole tree."""
     raw = os.path.normpath(os.fsencode(path))
     if os.path.isabs(raw):
         for folder in tree.folders:
@@ -64,8 +65,8 @@ def missing_file(tree: CodeTree, path: bytes) -> SlurmicError:
 
 
 def _close(path: bytes, paths: Iterable[bytes]) -> str:
-    """Paths that look alike, those with the same last part first; "" for none."""
-    import difflib
+    """Similar paths, those with the same last part first, for a message; "" if there are none."""
+    import difflib  # for a path that is not in the tree
 
     names = {os.fsdecode(other): other for other in paths}
     name = os.path.basename(os.fsdecode(path))

@@ -15,10 +15,10 @@ def make_archive(folder: bytes, tree: Tree, store: Store) -> str:
     Args:
         folder: the code folder; its name is claimed by the caller.
         tree: what it was built from.
-        store: where content is looked for if the folder no longer has it.
+        store: where content is read from if the folder no longer has it.
 
     Raises:
-        StoreError: a content is lost; nothing is left of the archive.
+        StoreError: the content of a file is lost; nothing is left of the archive.
         OSError: it cannot be written; nothing is left of it.
     """
     final = CodeFolderName(folder).archive

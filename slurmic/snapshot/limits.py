@@ -1,12 +1,11 @@
 """How large a snapshot may be: a code tree is small, and what is large was not meant to be packed.
 
-A data set that a .gitignore forgot costs minutes, quota and inodes at every edit. So a large
-snapshot is warned of, and a very large one refused before anything is read.
+A data set that .gitignore does not name costs minutes, quota and inodes at every edit. So a large
+snapshot is warned of, and a very large one is refused before anything is read.
 """
 
 from __future__ import annotations
 
-import os
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from slurmic.defaults import (
     WARN_MB,
 )
 from slurmic.errors import SelectionError
-from slurmic_store import quoted
+from slurmic.text import counted, quoted
 
 _MB: Final = 1_000_000
 _NAMED: Final = 3
@@ -33,7 +32,7 @@ _NEARLY_ALL: Final = 0.8
 
 
 _LEAVE_OUT: Final = (
-    "leave out what is no code (by exclude_code_folders, or by .gitignore what code_file_suffixes "
+    "leave out what is not code (by exclude_code_folders, or by .gitignore what code_file_suffixes "
     "do not take)"
 )
 
@@ -48,7 +47,7 @@ class SizeLimits:
         max_files: number of files above which it is refused.
         max_mb: megabytes above which it is refused.
         warn_added: number of files that suffixes add back although git ignores them, above which
-            a warning is given (by the selection; see `slurmic.selection.select`).
+            a warning is given (see :func:`slurmic.selection.select`).
         warn_added_mb: the same for their size (see `Selection.warn_of_size`).
     """
 
@@ -77,8 +76,9 @@ class SizeLimits:
                 hint=f"{_LEAVE_OUT}, or raise max_code_files and max_code_mb",
             )
         if _above(count, total, self.warn_files, self.warn_mb):
+            verb = "is" if count == 1 else "are"
             return (
-                f"{_described(count, total)} are packed, more than a code tree should have; "
+                f"{_described(count, total)} {verb} packed, more than a code tree should have; "
                 f"{_largest(paths, sizes)}\n  {_LEAVE_OUT}, or raise warn_code_files and "
                 "warn_code_mb"
             )
@@ -90,11 +90,11 @@ def _above(count: int, total: int, files: int, megabytes: int) -> bool:
 
 
 def _described(count: int, total: int) -> str:
-    return f"{count:,} files, {total / _MB:,.1f} MB,"
+    return f"{counted(count, 'file')}, {total / _MB:,.1f} MB,"
 
 
 def _limit(files: int, megabytes: int) -> str:
-    limits = [f"{files:,} files"] if files else []
+    limits = [counted(files, "file")] if files else []
     limits += [f"{megabytes:,} MB"] if megabytes else []
     return " or ".join(limits)
 
@@ -107,7 +107,7 @@ def _largest(paths: Sequence[bytes], sizes: Sequence[int]) -> str:
     top = below(tree)
     files = tree.files - sum(folder.files for folder in top)
     if files:
-        # They do not stand together, but nobody looks for where they begin.
+        # They are not next to each other in the list, but only their number and size are used.
         top.append(_Folder(b"", 0, files, tree.weight - sum(folder.weight for folder in top)))
     heaviest = sorted(top, key=_weight, reverse=True)[:_NAMED]
     fullest = max(top, key=_files)
@@ -118,7 +118,7 @@ def _largest(paths: Sequence[bytes], sizes: Sequence[int]) -> str:
         ]
     )
     named = (
-        f"{quoted(os.fsdecode(folder.name or b'.'))} {folder.files:,} files, "
+        f"{quoted(folder.name or b'.')} {counted(folder.files, 'file')}, "
         f"{folder.weight / _MB:,.1f} MB"
         for folder in most
     )
@@ -154,7 +154,7 @@ def _weight(folder: _Folder) -> int:
 
 
 def _folders_in(paths: Sequence[bytes], up_to: Sequence[int], parent: _Folder) -> list[_Folder]:
-    """The folders right in `parent`.
+    """The folders directly in `parent`.
 
     Args:
         paths: of all files, sorted.
@@ -168,7 +168,7 @@ def _folders_in(paths: Sequence[bytes], up_to: Sequence[int], parent: _Folder) -
         if not slash:
             index += 1
             continue
-        # Sorted: what lies in one folder stands together, and "0" comes right after the slash.
+        # The list is sorted: one folder's files follow each other, and "0" comes right after "/".
         end = bisect_left(paths, parent.name + name + b"0", index, parent.end)
         weight = up_to[end] - up_to[index]
         found.append(_Folder(parent.name + name + slash, index, end, weight))
@@ -181,7 +181,7 @@ def _narrowed(
     measure: Callable[[_Folder], int],
     folders_in: Callable[[_Folder], list[_Folder]],
 ) -> _Folder:
-    """The folder that nearly all of `folder` is in: what to leave out is data/, not all of src/."""
+    """The deepest folder that holds nearly all of `folder`: the one that a user would leave out."""
     while folder.name:
         largest = max(folders_in(folder), key=measure, default=None)
         if largest is None or measure(largest) <= _NEARLY_ALL * measure(folder):

@@ -56,7 +56,7 @@ def _absolute(path: str) -> str:
 
 
 def _can_link(home: str, folder: str) -> bool:
-    """Whether a file in the home folder can be linked into `folder`: really tried.
+    """Whether a file in the home folder can be linked into `folder`, by trying it.
 
     Equal device numbers prove nothing (bind mounts, quotas), but different ones rule it out.
     """
@@ -85,8 +85,8 @@ def _can_link(home: str, folder: str) -> bool:
 def _topmost_owned(folder: str) -> str:
     """The topmost folder from `folder` upwards that this user owns, on the same filesystem.
 
-    Folders in between may be another's (a shared project folder below one's own is rare, but the
-    topmost one is what all output paths have in common).
+    Folders in between may belong to others: that is rare, and the topmost folder is what all output
+    paths have in common.
     """
     device, user = os.stat(folder).st_dev, os.geteuid()
     found = current = folder

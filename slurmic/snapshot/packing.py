@@ -99,9 +99,9 @@ class PackedSnapshot:
         selection: what was selected.
         code_root: the source tree, absolute.
         made_folders: folders that did not exist before, deepest first.
-        size_warnings: what is to be said about its size.
-        later_warnings: what the submission had to say after packing; goes into the record
-            together with the job ids.
+        size_warnings: warnings about its size.
+        later_warnings: warnings of the submission after packing; they go into the record together
+            with the job ids.
         reused: the record of the earlier snapshot whose code folder is used; this one has none.
     """
 
@@ -127,7 +127,7 @@ class PackedSnapshot:
         return os.fsdecode(folder or b"")
 
     def archive(self) -> str:
-        """The path of an archive of the code folder, beside it; made if it is not there.
+        """The path of an archive of the code folder, beside it; written unless it exists.
 
         Raises:
             OSError: it cannot be written.
@@ -158,7 +158,7 @@ class PackedSnapshot:
         """Add job ids to the record, in the store and beside the code folder; arrays as ranges.
 
         Raises:
-            OSError, StoreError: one could not be written; the snapshot is none the worse.
+            OSError, StoreError: one could not be written; the snapshot can still be used.
         """
         if self.reused is not None:
             add_jobs(self.store, self.reused, jobs)
@@ -177,7 +177,8 @@ def pack_code(request: PackRequest) -> PackedSnapshot:
 
     Raises:
         ConfigError: a setting means nothing, or contradicts another. Nothing was written.
-        SelectionError: code_root is no folder, or no file of it is selected. Nothing was written.
+        SelectionError: code_root is not a folder, or none of its files is selected. Nothing was
+            written.
         StoreError: the snapshot could not be stored; nothing but blobs is left.
     """
     root = os.path.abspath(os.path.expanduser(request.code_root))
@@ -265,7 +266,7 @@ def require_clean(root: str, git: Provenance) -> None:
     hint = "commit what has changed, or set require_clean to False"
     if git.dirty is None or not git.commit:
         raise ConfigError(
-            f"whether {quoted(root)} is as committed is not known, and require_clean is set: "
+            f"cannot tell whether {quoted(root)} is as committed, and require_clean is set: "
             f"{git.note or 'there is no commit yet'}",
             hint=hint,
         )
@@ -348,7 +349,7 @@ def _make_output_folder(output: str) -> tuple[str, ...]:
 
 
 def _remove_folders(folders: Sequence[str]) -> None:
-    """Remove folders that are empty; one that is in use by now stays."""
+    """Remove folders that are empty; one that something was put into stays."""
     for folder in folders:
         with contextlib.suppress(OSError):
             os.rmdir(folder)

@@ -2,10 +2,10 @@
 
 The tree is packed as for any submission, which costs little (known blobs are linked), and is then
 compared with the newest code folder of the same output path: if that holds exactly this tree, and
-nothing else but bytecode, the new folder goes away again.
+nothing else but bytecode, the new folder is deleted again.
 
-Only a folder whose record names jobs is reused: before, the submission that made it may still fail,
-and withdraw it.
+Only a folder whose record names jobs is reused: until then, the submission that made it may fail
+and delete it.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ _ATTEMPTS = 10
 
 
 def find_reusable(store: Store, made: SnapshotRecord) -> SnapshotRecord | None:
-    """The record of the newest code folder beside one that was just made, if that one can do.
+    """The record of the newest code folder beside a new one, if it can be used instead.
 
     Args:
         store: the store that both must be in.
-        made: the record of the new code folder.
+        made: the record of the code folder that was just made.
     """
     folder = made.code_folder
     if folder is None:
@@ -56,9 +56,9 @@ def find_reusable(store: Store, made: SnapshotRecord) -> SnapshotRecord | None:
 def add_jobs(store: Store, record: SnapshotRecord, jobs: tuple[str, ...]) -> None:
     """Add ids to the record of a reused folder, in the store and beside the folder.
 
-    Two submissions that do so at once would each write what they have read before. So this looks
-    again after a moment, and writes again if its ids are missing. (That closes the gap nearly, not
-    quite; at stake are the ids that the record shows, and nothing else.)
+    Of two submissions that do so at once, the later one overwrites the ids of the other. So this
+    reads the record again after a moment, and writes again if its ids are missing. The gap is not
+    quite closed; only the ids that the record shows can be lost.
 
     Raises:
         StoreError, OSError: the record cannot be read or written.
@@ -74,7 +74,7 @@ def add_jobs(store: Store, record: SnapshotRecord, jobs: tuple[str, ...]) -> Non
             assert record.code_folder is not None
             CodeFolderName(record.code_folder).update_record(record)
         except OSError:
-            # The file beside the folder is written under one name, which the other one used.
+            # The other submission used the one temporary name of the file beside the folder.
             if attempt == _ATTEMPTS - 1:
                 raise
         time.sleep(random.uniform(0.02, 0.06) * (attempt + 1))

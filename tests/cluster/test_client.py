@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,75 +12,63 @@ from slurmic.cluster.client import Answer, ask
 from slurmic.cluster.jobstates import accounted_tasks, queued_tasks
 from slurmic.cluster.queue import cancel
 
-
-@pytest.fixture
-def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder for programs that stand for clients; PATH has nothing else."""
-    monkeypatch.setenv("PATH", str(tmp_path))
-    return tmp_path
+Client = Callable[[str, str], None]
 
 
-def script(folder: Path, name: str, text: str) -> None:
-    (folder / name).write_text(f"#!/bin/sh\n{text}\n")
-    (folder / name).chmod(0o755)
-
-
-def test_an_answer(program: Path) -> None:
-    script(program, "squeue", "echo a; echo b")
+def test_an_answer(script: Client) -> None:
+    script("squeue", "echo a; echo b")
     assert ask("squeue").lines == ["a", "b"]
     assert not ask("squeue").problem
 
 
-def test_no_answer_says_why(program: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_answer_says_why(script: Client, program: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     missing = ask("no-such-client")
     assert missing == Answer(problem="there is no no-such-client on this host", is_missing=True)
-    script(program, "squeue", "echo first >&2; echo 'squeue: error: last' >&2; echo out; exit 1")
+    script("squeue", "echo first >&2; echo 'squeue: error: last' >&2; echo out; exit 1")
     assert ask("squeue") == Answer(problem="squeue: error: last")
-    script(program, "squeue", "exit 3")
+    script("squeue", "exit 3")
     assert ask("squeue").problem == "squeue ended with 3"
     (program / "squeue").write_bytes(b"\x7fELF, but not really")
     assert ask("squeue").problem == "squeue cannot be run: Exec format error"
-    script(program, "squeue", "while :; do :; done")
+    script("squeue", "while :; do :; done")
     monkeypatch.setattr(client, "TIME_LIMIT", 0.2)
     assert ask("squeue").problem == "squeue took more than 0.2 s"
 
 
 def test_display_settings_of_the_user_do_not_hide_jobs(
-    program: Path, monkeypatch: pytest.MonkeyPatch
+    script: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A job that SQUEUE_PARTITION hides would be taken for one that has ended."""
     for name in ("SQUEUE_PARTITION", "SQUEUE_FORMAT", "SACCT_FORMAT", "SLURM_TIME_FORMAT"):
         monkeypatch.setenv(name, "mine")
     monkeypatch.setenv("SLURM_CONF", "/the/cluster")
     monkeypatch.setenv("SLURM_BITSTR_LEN", "64")
-    script(program, "squeue", "/usr/bin/env")
+    script("squeue", "/usr/bin/env")
     shown = ask("squeue").lines
     assert "SLURM_CONF=/the/cluster" in shown
     assert "SLURM_BITSTR_LEN=0" in shown
     assert not [line for line in shown if line.endswith("=mine")]
 
 
-def test_forgotten_jobs_are_an_answer_and_silence_is_not(program: Path) -> None:
-    script(program, "squeue", "echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1")
+def test_forgotten_jobs_are_an_answer_and_silence_is_not(script: Client) -> None:
+    script("squeue", "echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1")
     assert queued_tasks({"1"}) == {}
-    script(program, "squeue", "echo 'Unable to contact slurm controller' >&2; exit 1")
+    script("squeue", "echo 'Unable to contact slurm controller' >&2; exit 1")
     assert queued_tasks({"1"}) is None
-    script(
-        program, "squeue", "echo '12_3|RUNNING'; echo '12_4|CANCELLED by 1000'; echo '7|PENDING'"
-    )
+    script("squeue", "echo '12_3|RUNNING'; echo '12_4|CANCELLED by 1000'; echo '7|PENDING'")
     assert queued_tasks({"7", "12"}) == {
         "12": {"12_3": "RUNNING", "12_4": "CANCELLED"},
         "7": {"7": "PENDING"},
     }
-    script(program, "sacct", "exit 1")
+    script("sacct", "exit 1")
     assert accounted_tasks({"1"}) is None
     assert accounted_tasks(set()) == {}
 
 
-def test_many_jobs_are_cancelled_by_several_commands(program: Path) -> None:
-    script(program, "scancel", f"echo $# >>{program}/counts")
+def test_many_jobs_are_cancelled_by_several_commands(script: Client, program: Path) -> None:
+    script("scancel", f"echo $# >>{program}/counts")
     assert cancel([str(number) for number in range(2500)]) == ""
     assert (program / "counts").read_text().split() == ["1000", "1000", "500"]
     assert cancel([]) == ""
-    script(program, "scancel", "echo 'scancel: error: Access denied' >&2; exit 1")
+    script("scancel", "echo 'scancel: error: Access denied' >&2; exit 1")
     assert cancel(["1"]) == "scancel: error: Access denied"

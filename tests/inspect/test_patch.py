@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from slurmic.inspect.changes import compare_trees
 from slurmic.inspect.codetree import WorkingTree, working_tree
-from slurmic.inspect.patch import count_lines, patch_lines, quoted
+from slurmic.inspect.patch import count_lines, patch_lines, quoted_for_git
 
 Files = Mapping[bytes, "tuple[bytes, int] | bytes"]
 """Content and mode of a file, or the target of a symbolic link, by path."""
@@ -180,4 +180,4 @@ def test_long_files_with_lines_that_repeat(tmp_path: Path) -> None:
     ],
 )
 def test_names_in_patches(name: bytes, expected: bytes) -> None:
-    assert quoted(name) == expected
+    assert quoted_for_git(name) == expected

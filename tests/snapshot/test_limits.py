@@ -30,8 +30,8 @@ def test_a_folder_deep_in_the_tree_is_named_if_it_holds_nearly_all() -> None:
     paths = sorted(tree)
     warning = SizeLimits(warn_files=1000).check(paths, [tree[path] for path in paths])
     assert (
-        "most in 'weights/v1/' 1 files, 1.0 MB; 'proj/data/' 1,011 files, 0.0 MB; "
-        "'.' 1 files, 0.0 MB\n"
+        "most in 'weights/v1/' 1 file, 1.0 MB; 'proj/data/' 1,011 files, 0.0 MB; "
+        "'.' 1 file, 0.0 MB\n"
     ) in warning
 
 

@@ -149,7 +149,7 @@ def test_finished_snapshots_are_forgotten_but_their_folders_stay(
     assert found[old.id]["reason"] == "its jobs have ended; its code folder stays"
     assert all(found[record.id]["stays"] for record in (running, young, pinned, by_hand))
     assert found[running.id]["unfinished"] == "job 13 has not ended"
-    assert found[by_hand.id]["unfinished"] == "no job of it is known"
+    assert found[by_hand.id]["unfinished"] == "none of its jobs is known"
     # What the folder is, it still says itself; and nobody can take its name.
     assert (tmp_path / "old" / "code" / "a.py").read_text() == "a = 1\n"
     assert json.loads((tmp_path / "old" / "code.json").read_text())["id"] == old.id

@@ -214,7 +214,7 @@ def test_slurm_that_does_not_answer(
     command(
         tmp_path, "squeue", "echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1"
     )
-    assert job_states(["1"]) == ([], "Slurm does not know them any more")
+    assert job_states(["1"]) == ([], "Slurm no longer knows them")
     command(tmp_path, "squeue", "echo 'squeue: error: Unable to contact slurm' >&2; exit 1")
     problem = "Slurm does not answer: squeue: error: Unable to contact slurm"
     assert job_states(["1"]) == ([], problem)
