@@ -25,7 +25,7 @@ from slurmic_store import (
 from slurmic_store.store.method import LinkMode
 
 DEEP = bool(os.environ.get("SLURMIC_DEEP")) or os.environ.get("HYPOTHESIS_PROFILE") == "ci"
-"""Whether to try everything (in CI) or a sample (by default)."""
+"""Whether to try everything (CI's step "every-step") or a sample (`make test`)."""
 
 Content = dict[bytes, tuple[str, int, bytes]]
 """Of a folder: path → ("file", permission bits, bytes) or ("link", 0, target)."""

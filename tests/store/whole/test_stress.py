@@ -29,6 +29,7 @@ from slurmic_store import Store, StoreError, plan_gc, read_records, take_snapsho
 from slurmic_store.store.records import anchor_state
 
 SECONDS = 60.0 if DEEP else 5.0
+"""How long they are at it: a minute in CI's step "every-step", five seconds in `make test`."""
 SUBMITTERS, COLLECTORS = (6, 3) if DEEP else (3, 2)
 
 
