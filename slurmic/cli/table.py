@@ -135,6 +135,11 @@ def unknown_command(name: str) -> UsageError:
         found = difflib.get_close_matches(name.lower(), COMMANDS, n=1)
     names = " or ".join(f"'slurmic {each}'" for each in found)
     hint = f"did you mean {names}? " if names else _OUTSIDE.get(name, "")
+    if name.startswith("-"):
+        return UsageError(
+            f"'{name}' is not an option of 'slurmic'",
+            hint="options of a command come after its name; 'slurmic --help' lists the commands",
+        )
     return UsageError(f"no command '{name}'", hint=f"{hint}'slurmic --help' lists them")
 
 

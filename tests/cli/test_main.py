@@ -25,7 +25,12 @@ import pytest
         (["ls", "--since", "soon"], "'soon' is not a length of time\n  write 90 (seconds)"),
         (["diff", "a", "--color", "red"], "--color: 'red' is not one of 'auto', 'always'"),
         (["completion", "tcsh"], "SHELL: 'tcsh' is not one of 'bash', 'zsh', 'fish'\n"),
-        (["--no-such"], "no command '--no-such'\n  'slurmic --help' lists them\n"),
+        (
+            ["--no-such"],
+            "'--no-such' is not an option of 'slurmic'\n"
+            "  options of a command come after its name; "
+            "'slurmic --help' lists the commands\n",
+        ),
         (
             ["submit", "--mode", "local", "python", "x.py", "--epochs", "3"],
             "'python' is not an option of 'slurmic submit'\n  write '--' before the command: "

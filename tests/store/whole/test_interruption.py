@@ -1,10 +1,12 @@
 """A process that dies, or a disk that fails, at every single step of a snapshot and of gc.
 
 In CI (``SLURMIC_DEEP=1``) each scenario is run once per file-changing call that it makes: killed
-right before it and right after it, or with that call failing. `make test` tries every 29th call of
-each scenario, another one in each. How many were tried is printed at the end. Afterwards everything is looked at: no code folder under its
-name that is not whole, earlier folders unchanged byte for byte, no incomplete file under a final
-name, gc takes every leftover, and a new snapshot is what it would be in an empty store.
+right before it and right after it, or with that call failing. `make test` tries every 29th call,
+beginning elsewhere in each scenario. How many were tried is printed at the end.
+
+Afterwards everything is looked at: no code folder under its name that is not whole, earlier folders
+unchanged byte for byte, no incomplete file under a final name, gc takes every leftover, and a new
+snapshot is what it would be in an empty store.
 """
 
 from __future__ import annotations
