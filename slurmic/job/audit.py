@@ -74,10 +74,10 @@ class Audit:
             self._say(
                 f"slurmic: imported from the live source tree {moment}, not from the code folder:",
                 _lines(found),
-                f'  the job runs from "{self._frozen.code_folder}", and these files may have been '
+                f"  the job runs from '{self._frozen.code_folder}', and these files may have been "
                 "edited since it was submitted",
                 "  pack them (they are ignored or excluded), or take absolute paths to "
-                f'"{self._frozen.code_root}" out of sys.path; on_live_import="error" stops a job '
+                f"'{self._frozen.code_root}' out of sys.path; on_live_import='error' stops a job "
                 "at such an import",
             )
         refused = self._finder.refused if self._finder is not None else {}
@@ -86,7 +86,7 @@ class Audit:
         if new:
             self._say(
                 f"slurmic: refused to import from the live source tree {moment} "
-                '(on_live_import="error"):',
+                "(on_live_import='error'):",
                 _lines(new),
                 "  if the program went on, it caught the ImportError",
             )
@@ -101,9 +101,9 @@ class Audit:
         found = self.report(moment)
         if found and self._frozen.on_live_import == "error":
             raise LiveImportError(
-                f'module "{found[0].name}" was imported from the live source tree {moment}: '
-                f'"{found[0].file}"',
-                hint=f'the job runs from "{self._frozen.code_folder}"',
+                f"module '{found[0].name}' was imported from the live source tree {moment}: "
+                f"'{found[0].file}'",
+                hint=f"the job runs from '{self._frozen.code_folder}'",
             )
 
     def close(self, moment: str, error: BaseException) -> None:
@@ -120,10 +120,10 @@ class Audit:
                 continue
             suffix = os.path.splitext(file)[1]
             lines = (
-                f'slurmic: module "{name}" is not in the snapshot, but exists in the live source '
-                f'tree: "{file}"',
+                f"slurmic: module '{name}' is not in the snapshot, but exists in the live source "
+                f"tree: '{file}'",
                 "  to pack it, "
-                + (f'un-ignore it or add "{suffix}" to code_file_suffixes, and ' if suffix else "")
+                + (f"un-ignore it or add '{suffix}' to code_file_suffixes, and " if suffix else "")
                 + "see that none of its folders is in exclude_code_folders",
             )
             self._say(*lines)
@@ -138,7 +138,7 @@ class Audit:
 
 
 def _lines(modules: Iterable[LiveModule]) -> str:
-    return "\n".join(f'    {module.name}: "{module.file}"' for module in modules)
+    return "\n".join(f"    {module.name}: '{module.file}'" for module in modules)
 
 
 def _missing_names(error: BaseException) -> list[str]:

@@ -88,7 +88,7 @@ class FrozenCall:
         # Only called for what is not there otherwise; so hasattr() answers as submitit expects.
         if name == "checkpoint" and self.__dict__.get("_checkpointable"):
             return self._checkpoint
-        raise AttributeError(f'"{type(self).__name__}" object has no attribute "{name}"')
+        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
     def _checkpoint(self) -> Any:
         """submitit's checkpoint protocol: what to run when the job is requeued.

@@ -56,9 +56,9 @@ class FrozenFinder:
         if live is not None:
             self.refused[fullname] = live
             raise LiveImportError(
-                f'module "{fullname}" would be imported from the live source tree: "{live}"',
-                hint=f'the job runs from "{self._frozen.code_folder}"; pack the file, or import it '
-                'in another way, or set on_live_import to "warn"',
+                f"module '{fullname}' would be imported from the live source tree: '{live}'",
+                hint=f"the job runs from '{self._frozen.code_folder}'; pack the file, or import it "
+                "in another way, or set on_live_import to 'warn'",
             )
         return spec
 

@@ -155,10 +155,10 @@ def _enter_code_folder(frozen: FrozenCode) -> None:
         except OSError as error:
             if time.monotonic() >= deadline:
                 raise CodeFolderMissingError(
-                    f'code folder "{folder}" cannot be entered on this node after '
+                    f"code folder '{folder}' cannot be entered on this node after "
                     f"{frozen.wait_seconds:g} seconds: {error.strerror}",
                     hint="was it deleted, or is its filesystem not mounted here? "
-                    f'it holds snapshot "{frozen.snapshot}"',
+                    f"it holds snapshot '{frozen.snapshot}'",
                 ) from error
         with contextlib.suppress(OSError):  # the chdir above reports it
             os.listdir(os.path.dirname(folder))

@@ -63,7 +63,7 @@ class FrozenCode:
     def __post_init__(self) -> None:
         for name in ("code_root", "code_folder"):
             if not os.path.isabs(getattr(self, name)):
-                raise ValueError(f'{name} must be absolute: "{getattr(self, name)}"')
+                raise ValueError(f"{name} must be absolute: '{getattr(self, name)}'")
             # Paths are compared as text; "/a/b/" and "/a/./b" must not be strangers.
             object.__setattr__(self, name, os.path.normpath(getattr(self, name)))
 

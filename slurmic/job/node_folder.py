@@ -54,8 +54,8 @@ def node_folder(archive: str, key: str) -> str:
         lock = _hold(folder, archive)
     except (OSError, StoreError) as error:
         raise NodeFolderError(
-            f'"{archive}" cannot be unpacked below "{tempfile.gettempdir()}" on this node: {error}',
-            hint='set TMPDIR to a folder with room on the nodes, or code_stage to "shared"',
+            f"'{archive}' cannot be unpacked below '{tempfile.gettempdir()}' on this node: {error}",
+            hint="set TMPDIR to a folder with room on the nodes, or code_stage to 'shared'",
         ) from error
     atexit.register(_leave, folder, lock, os.getpid())
     return os.path.join(folder, _CODE)
@@ -85,7 +85,7 @@ def _private_folder(folder: str) -> str:
     status = os.lstat(folder)
     # Below /tmp anybody may have made it, to put code of their own into our jobs.
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o022:
-        raise PermissionError(f'"{folder}" belongs to somebody else, or others may write to it')
+        raise PermissionError(f"'{folder}' belongs to somebody else, or others may write to it")
     return folder
 
 
@@ -174,7 +174,7 @@ def _say_what_is_lost(code: str) -> None:
         more = f" and {len(written) - _NAMED} more" if len(written) > _NAMED else ""
         print(
             f"slurmic: what the job wrote beside its code goes away with the node's copy "
-            f'(code_stage="node"): {named}{more}; give such files an absolute path',
+            f"(code_stage='node'): {named}{more}; give such files an absolute path",
             file=sys.stderr,
             flush=True,
         )

@@ -54,7 +54,7 @@ def shell_exports(frozen: FrozenCode) -> list[str]:
     folder = shlex.quote(frozen.code_folder)
     parent = shlex.quote(os.path.dirname(frozen.code_folder))
     message = shlex.quote(
-        f'slurmic: code folder "{frozen.code_folder}" cannot be entered on this node: was it '
+        f"slurmic: code folder '{frozen.code_folder}' cannot be entered on this node: was it "
         "deleted, or is its filesystem not mounted here?"
     )
     lines = [

@@ -265,7 +265,7 @@ def test_folder_that_never_appears(project: Project, shell: str) -> None:
     Path(submission.frozen.code_folder).rename(project.root / "away")
     outcome = submission.run(shell)
     assert outcome.exit_code == 1
-    assert f'code folder "{submission.frozen.code_folder}" cannot be entered' in outcome.stderr
+    assert f"code folder '{submission.frozen.code_folder}' cannot be entered" in outcome.stderr
     assert outcome.state == ("error" if shell == "" else "none")
 
 

@@ -94,7 +94,7 @@ def test_live_imports_of_a_child_are_reported(project: Project, policy: str) -> 
         assert (
             "imported from the live source tree by a Python process that the job started" in errors
         )
-        assert f'unpacked: "{root}/unpacked.py"' in errors
+        assert f"unpacked: '{root}/unpacked.py'" in errors
 
 
 SITE = "import sitecustomize as s, sys; print(getattr(s, 'MARK', s.__file__), {start} in sys.path)"

@@ -40,7 +40,7 @@ def test_warning_names_module_file_and_remedy(project: Project) -> None:
     outcome = project.submit("scripts/train.py").run()
     assert outcome.result() == "live"
     message = outcome.stderr[outcome.stderr.index("slurmic: imported from the live") :]
-    assert f'far: "{project.root}/extra/far.py"' in message
+    assert f"far: '{project.root}/extra/far.py'" in message
     assert "while the function ran" in message
     assert "near" not in message
     assert "on_live_import" in message
@@ -51,7 +51,7 @@ def test_error_stops_at_the_import(project: Project) -> None:
     live_import_project(project)
     outcome = project.submit("scripts/train.py", on_live_import="error").run()
     assert "LiveImportError" in outcome.error()
-    assert f'"{project.root}/extra/far.py"' in outcome.error()
+    assert f"'{project.root}/extra/far.py'" in outcome.error()
     assert "import far" in outcome.error()  # the line of the traceback
     assert "refused to import" in outcome.stderr
 
@@ -149,9 +149,9 @@ def test_module_that_is_not_packed(project: Project, policy: str, statement: str
     assert submission.unpacked == [["data.secret", "data/secret.py"]]
     outcome = submission.run()
     assert "ModuleNotFoundError" in outcome.error() or "cannot import" in outcome.error()
-    assert 'module "data.secret" is not in the snapshot' in outcome.stderr
-    assert f'exists in the live source tree: "{project.root}/data/secret.py"' in outcome.stderr
-    assert 'add ".py" to code_file_suffixes' in outcome.stderr
+    assert "module 'data.secret' is not in the snapshot" in outcome.stderr
+    assert f"exists in the live source tree: '{project.root}/data/secret.py'" in outcome.stderr
+    assert "add '.py' to code_file_suffixes" in outcome.stderr
 
 
 def test_live_modules_loaded_before_the_freeze(project: Project) -> None:
@@ -236,4 +236,4 @@ def test_hook_whose_package_is_not_packed(project: Project) -> None:
     project.install_editable("setuptools.build_meta")
     outcome = project.submit("scripts/train.py", left_out=("demo",)).run()
     assert "No module named 'demo'" in outcome.error()
-    assert 'module "demo" is not in the snapshot' in outcome.stderr
+    assert "module 'demo' is not in the snapshot" in outcome.stderr

@@ -119,6 +119,12 @@ def _truncate(path: bytes) -> None:
     os.truncate(path, 3)
 
 
+def _append(path: bytes) -> None:
+    os.chmod(path, 0o644)
+    with open(path, "ab") as stream:
+        stream.write(b"x\n")
+
+
 def _become_link(path: bytes) -> None:
     os.unlink(path)
     os.symlink(b"/etc/passwd", path)
@@ -132,7 +138,7 @@ def _become_folder(path: bytes) -> None:
 DAMAGE: dict[str, tuple[Callable[[bytes], None], str, str | None]] = {
     # What is done; what a stat of the folder finds; what a stat of the store finds.
     "rewritten in place": (lambda path: write_through(path, b"J"), "seal", "seal"),
-    "appended to": (lambda path: shell("echo x >>", path), "size", "size"),
+    "appended to": (_append, "size", "size"),
     "truncated": (_truncate, "size", "size"),
     "touched": (lambda path: os.utime(path), "seal", "seal"),
     "mode changed": (lambda path: os.chmod(path, 0o666), "mode", "mode"),

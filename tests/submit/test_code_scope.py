@@ -180,6 +180,7 @@ def test_a_folder_whose_submission_is_not_over_is_not_reused(project: Path, tmp_
         *(tmp_path / "store/snapshots").glob("*.json"),
     ):
         text = json.loads(record.read_text())
+        record.chmod(0o644)
         record.write_text(json.dumps({**text, "jobs": []}))
     assert Path(look[settings]().result()["cwd"]).name == "code-2"
 
