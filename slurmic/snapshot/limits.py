@@ -119,7 +119,7 @@ def _largest(paths: Sequence[bytes], sizes: Sequence[int]) -> str:
     )
     named = (
         f"{quoted(folder.name or b'.')} {counted(folder.files, 'file')}, "
-        f"{in_megabytes(folder.weight)}"
+        + in_megabytes(folder.weight)
         for folder in most
     )
     return f"most in {'; '.join(named)}"
