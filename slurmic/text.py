@@ -1,4 +1,4 @@
-"""How numbers, sizes and names are written in messages, in one place."""
+"""How counts, sizes, times and names are written in messages, in one place."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 
 from slurmic_store import printable, quoted
 
-__all__ = ["counted", "local_time", "printable", "quoted", "size"]
+__all__ = ["ago", "counted", "in_megabytes", "local_time", "printable", "quoted", "size"]
 
 
 def counted(count: int, noun: str) -> str:
@@ -27,6 +27,19 @@ def size(count: float) -> str:
             return f"{count:.0f} {unit}" if whole else f"{count:.1f} {unit}"
         count /= 1000
     return f"{count:.1f} TB"
+
+
+def in_megabytes(count: float) -> str:
+    """A number of bytes beside a limit in megabytes (10^6 bytes): "1,234.5 MB"."""
+    return f"{count / 1_000_000:,.1f} MB"
+
+
+def ago(seconds: float) -> str:
+    """How long ago something was, in the largest unit that it reaches: "3 days ago"."""
+    for length, noun in ((86400, "day"), (3600, "hour"), (60, "minute")):
+        if seconds >= length:
+            return f"{counted(int(seconds // length), noun)} ago"
+    return "just now" if seconds >= 0 else "in the future: the clocks differ"
 
 
 def local_time(seconds: float) -> str:

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from slurmic.text import counted, local_time, size
+from slurmic.text import ago, counted, in_megabytes, local_time, size
 
 
 @pytest.mark.parametrize(
@@ -43,6 +43,29 @@ def test_a_noun_agrees_with_its_count(count: int, noun: str, shown: str) -> None
 )
 def test_a_size_is_rounded_to_a_unit_that_it_fits(count: int, shown: str) -> None:
     assert size(count) == shown
+
+
+def test_a_size_beside_a_limit_is_in_the_unit_of_the_limit() -> None:
+    assert [in_megabytes(count) for count in (0, 40_000, 10**6, 1_234_567_890)] == [
+        "0.0 MB",
+        "0.0 MB",
+        "1.0 MB",
+        "1,234.6 MB",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        (-1, "in the future: the clocks differ"),
+        (59.9, "just now"),
+        (60, "1 minute ago"),
+        (2 * 3600 - 1, "1 hour ago"),
+        (3 * 86400, "3 days ago"),
+    ],
+)
+def test_how_long_ago(seconds: float, shown: str) -> None:
+    assert ago(seconds) == shown
 
 
 def test_a_time_is_in_the_zone_of_the_reader(monkeypatch: pytest.MonkeyPatch) -> None:

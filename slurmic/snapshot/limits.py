@@ -22,7 +22,7 @@ from slurmic.defaults import (
     WARN_MB,
 )
 from slurmic.errors import SelectionError
-from slurmic.text import counted, quoted
+from slurmic.text import counted, in_megabytes, quoted
 
 _MB: Final = 1_000_000
 _NAMED: Final = 3
@@ -90,7 +90,7 @@ def _above(count: int, total: int, files: int, megabytes: int) -> bool:
 
 
 def _described(count: int, total: int) -> str:
-    return f"{counted(count, 'file')}, {total / _MB:,.1f} MB,"
+    return f"{counted(count, 'file')}, {in_megabytes(total)},"
 
 
 def _limit(files: int, megabytes: int) -> str:
@@ -119,7 +119,7 @@ def _largest(paths: Sequence[bytes], sizes: Sequence[int]) -> str:
     )
     named = (
         f"{quoted(folder.name or b'.')} {counted(folder.files, 'file')}, "
-        f"{folder.weight / _MB:,.1f} MB"
+        + in_megabytes(folder.weight)
         for folder in most
     )
     return f"most in {'; '.join(named)}"

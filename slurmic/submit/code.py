@@ -17,7 +17,7 @@ from slurmic.job.paths import interpreter_prefixes
 from slurmic.snapshot import PackedSnapshot, PackRequest, SizeLimits, pack_code
 from slurmic_store import StoreError
 
-from .import_roots import find_import_roots, unpacked_modules
+from .import_roots import Imports, find_import_roots, unpacked_modules
 from .jobs import FrozenJob, SnapshotRef
 from .request import Settings
 
@@ -113,20 +113,17 @@ def pack_request(settings: Settings) -> PackRequest:
 def frozen_code(settings: Settings, packed: PackedSnapshot) -> FrozenCode:
     """What the job has to know; warns of imported modules that the snapshot lacks."""
     cwd = os.getcwd()
-    here: dict[str, Any] = {
-        "cwd": cwd,
-        "modules": dict(sys.modules),
-        "prefixes": interpreter_prefixes(),
-        "frozen_folder": environment.frozen_folder(packed.code_root),
-    }
-    roots = find_import_roots(
-        packed.code_root,
+    imports = Imports(
+        cwd=cwd,
+        modules=dict(sys.modules),
         sys_path=list(sys.path),
         pythonpath=environment.python_path(),
+        prefixes=interpreter_prefixes(),
         meta_path=list(sys.meta_path),
-        **here,
+        frozen_folder=environment.frozen_folder(packed.code_root),
     )
-    lacking = unpacked_modules(packed.code_root, frozenset(packed.selection.paths), **here)
+    roots = find_import_roots(packed.code_root, imports)
+    lacking = unpacked_modules(packed.code_root, frozenset(packed.selection.paths), imports)
     if lacking:
         shown = ", ".join(f"{module.name} ({module.path})" for module in lacking[:5])
         more = f" and {len(lacking) - 5} more" if len(lacking) > 5 else ""

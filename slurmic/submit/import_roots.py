@@ -5,7 +5,7 @@ installs that work by an import hook (setuptools, hatchling's exact mode, scikit
 the modules that are loaded already, however they were found. (Editable installs of the other kind,
 a ``.pth`` file with a folder, are entries of ``sys.path``.)
 
-Everything is a value here: the caller passes ``sys.path`` and its like.
+Everything is a value here: the caller passes ``sys.path`` and its like, as one :class:`Imports`.
 
 Limit: a package that only meson-python's hook knows is found when it is loaded, not before; the
 hook's list would have to be built by a compilation.
@@ -27,6 +27,31 @@ from slurmic.job.paths import (
 )
 
 _MAIN_MODULES = ("__main__", "__mp_main__")
+
+
+@dataclass(frozen=True)
+class Imports:
+    """How a process imports, and what it has imported.
+
+    Attributes:
+        cwd: what "" and relative entries mean.
+        modules: sys.modules.
+        sys_path: sys.path. Entries before the standard library's folder give early roots.
+        pythonpath: the value of PYTHONPATH, or "".
+        prefixes: sys.prefix, sys.exec_prefix, sys.base_prefix; see :meth:`SourceTree.at`.
+        meta_path: sys.meta_path.
+        frozen_folder: the code folder that the process itself runs from, if it is a job of the same
+            code_root (SLURMIC_CODE_ROOT says so) that submits another one; paths in it count as the
+            live ones. Otherwise "": another project's paths would be taken for this one's.
+    """
+
+    cwd: str
+    modules: Mapping[str, ModuleType]
+    sys_path: Sequence[str] = ()
+    pythonpath: str = ""
+    prefixes: Sequence[str] = ()
+    meta_path: Sequence[object] = ()
+    frozen_folder: str = ""
 
 
 @dataclass(frozen=True)
@@ -58,82 +83,60 @@ class UnpackedModule:
     path: str
 
 
-def find_import_roots(
-    code_root: str,
-    *,
-    cwd: str,
-    sys_path: Sequence[str],
-    pythonpath: str,
-    modules: Mapping[str, ModuleType],
-    prefixes: Sequence[str],
-    meta_path: Sequence[object] = (),
-    frozen_folder: str = "",
-) -> ImportRoots:
-    """Every folder under ``code_root`` that this process imports from.
+def find_import_roots(code_root: str, imports: Imports) -> ImportRoots:
+    """Every folder under ``code_root`` that a process imports from.
 
     Args:
         code_root: the live tree, perhaps reached through a link.
-        cwd: what "" and relative entries mean.
-        sys_path: sys.path. Entries before the standard library's folder give early roots.
-        pythonpath: the variable's value, or "".
-        modules: sys.modules.
-        prefixes: sys.prefix, sys.exec_prefix, sys.base_prefix; see :meth:`SourceTree.at`.
-        meta_path: sys.meta_path.
-        frozen_folder: the code folder that this process itself runs from, when it is a job of this
-            code_root (SLURMIC_CODE_ROOT says so) that submits another one; paths in it count as the
-            live ones. "" otherwise: another project's paths would be taken for this one's.
+        imports: the process.
     """
-    search = _Search(_Trees(code_root, prefixes, frozen_folder))
+    search = _Search(_Trees(code_root, imports))
     late = False
     library = os.path.realpath(os.path.dirname(os.__file__))
-    for entry in sys_path:
-        path = os.path.join(cwd, entry)
+    for entry in imports.sys_path:
+        path = os.path.join(imports.cwd, entry)
         late = late or os.path.realpath(path) == library
-        # What does not exist is no folder but a name that an import hook answers to.
+        # An entry that does not exist is a name that an import hook answers to, not a folder.
         if os.path.exists(path):
             search.add_root(path, late)
-    for entry in pythonpath.split(os.pathsep) if pythonpath else ():
-        search.add_root(os.path.join(cwd, entry), late=False)
-    for name, location in _mapped_modules(modules, meta_path):
+    for entry in imports.pythonpath.split(os.pathsep) if imports.pythonpath else ():
+        search.add_root(os.path.join(imports.cwd, entry), late=False)
+    for name, location in _mapped_modules(imports.modules, imports.meta_path):
         search.add_module(name, location, mapped=True)
-    for name, module in list(modules.items()):
+    for name, module in list(imports.modules.items()):
         if module is None or name.partition(".")[0] in OWN_MODULES:
             continue
         if name in _MAIN_MODULES:
-            search.add_main(module, cwd)
+            search.add_main(module, imports.cwd)
         elif not name.startswith("__editable__"):
             for location in module_locations(module):
-                search.add_module(name, os.path.join(cwd, location))
+                search.add_module(name, os.path.join(imports.cwd, location))
     return search.result()
 
 
 def unpacked_modules(
     code_root: str,
     packed: Container[bytes],
-    *,
-    cwd: str,
-    modules: Mapping[str, ModuleType],
-    prefixes: Sequence[str],
-    frozen_folder: str = "",
+    imports: Imports,
 ) -> list[UnpackedModule]:
     """Modules imported from ``code_root`` whose file is not packed, by name.
 
     Args:
         packed: paths of the packed files and links relative to code_root, as bytes (os.fsencode).
             A module below a packed link to a folder counts as packed.
-        others: as in :func:`find_import_roots`.
+        imports: the process.
 
     The main script is left out (its functions travel by value), and so are slurmic and submitit.
     """
-    trees = _Trees(code_root, prefixes, frozen_folder)
+    trees = _Trees(code_root, imports)
     found = []
-    for name, module in sorted(modules.items()):
+    for name, module in sorted(imports.modules.items()):
         if module is None or name in _MAIN_MODULES or name.partition(".")[0] in OWN_MODULES:
             continue
         if not isinstance(getattr(module, "__dict__", {}).get("__file__"), str):
             continue  # a namespace package has no file of its own
         for location in module_locations(module):
-            path = os.path.join(cwd, location)
+            path = os.path.join(imports.cwd, location)
             spellings = [below for below in trees.spellings(path) if "__pycache__" not in below]
             if spellings and not any(_is_packed(below, packed) for below in spellings):
                 found.append(UnpackedModule(name, spellings[0]))
@@ -152,11 +155,11 @@ def _is_packed(relative: str, packed: Container[bytes]) -> bool:
 class _Trees:
     """The live tree, and the code folder that stands for it in this process."""
 
-    def __init__(self, code_root: str, prefixes: Sequence[str], frozen_folder: str) -> None:
-        self._live = SourceTree.at(code_root, prefixes)
+    def __init__(self, code_root: str, imports: Imports) -> None:
+        self._live = SourceTree.at(code_root, imports.prefixes)
         self._all = [self._live]
-        if frozen_folder:
-            self._all.insert(0, SourceTree.at(frozen_folder, prefixes))
+        if imports.frozen_folder:
+            self._all.insert(0, SourceTree.at(imports.frozen_folder, imports.prefixes))
 
     def relative(self, path: str) -> str | None:
         """The path relative to code_root; None when it is not its code."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from slurmic.submit.import_roots import ImportRoots, find_import_roots, unpacked_modules
+from slurmic.submit.import_roots import ImportRoots, Imports, find_import_roots, unpacked_modules
 
 LIBRARY = os.path.dirname(os.__file__)
 
@@ -34,8 +34,9 @@ def module(name: str, file: Path | str | None = None, path: list[str] | None = N
 
 def find(root: Path | str, **values: Any) -> ImportRoots:
     modules = values.pop("modules", [])
-    values = {"cwd": str(root), "sys_path": [], "pythonpath": "", "prefixes": [], **values}
-    return find_import_roots(str(root), modules={each.__name__: each for each in modules}, **values)
+    values = {"cwd": str(root), **values}
+    modules = {each.__name__: each for each in modules}
+    return find_import_roots(str(root), Imports(modules=modules, **values))
 
 
 def test_search_path_in_order(tmp_path: Path) -> None:
@@ -195,9 +196,7 @@ def unpacked(root: Path, packed: list[str], modules: list[ModuleType]) -> list[t
     found = unpacked_modules(
         str(root),
         {os.fsencode(path) for path in packed},
-        cwd=str(root),
-        modules={each.__name__: each for each in modules},
-        prefixes=[],
+        Imports(cwd=str(root), modules={each.__name__: each for each in modules}),
     )
     return [(each.name, each.path) for each in found]
 

@@ -14,7 +14,7 @@ from slurmic.cli.arguments.options import finder, json_option, store_option, tre
 from slurmic.cli.exits import DONE
 from slurmic.cli.output.labelled import Line, draw, labelled, origin_lines
 from slurmic.cli.output.summary import folder_state, info_text, pin_text, record_as_json
-from slurmic.text import counted, local_time, printable, size
+from slurmic.text import ago, counted, local_time, printable, size
 
 if TYPE_CHECKING:
     from slurmic.cluster.jobstates import JobState
@@ -132,14 +132,7 @@ def _taken(record: SnapshotRecord) -> str:
     user, host = info_text(record.info, "user"), info_text(record.info, "host")
     by = f", by {printable(user)}" if user else ""
     on = f" on {printable(host)}" if host else ""
-    return f"{local_time(record.created)} ({_ago(time.time() - record.created)}){by}{on}"
-
-
-def _ago(seconds: float) -> str:
-    for length, noun in ((86400, "day"), (3600, "hour"), (60, "minute")):
-        if seconds >= length:
-            return f"{counted(int(seconds // length), noun)} ago"
-    return "just now" if seconds >= 0 else "in the future: the clocks differ"
+    return f"{local_time(record.created)} ({ago(time.time() - record.created)}){by}{on}"
 
 
 def _job_states(record: SnapshotRecord) -> tuple[list[JobState], str]:

@@ -14,7 +14,7 @@ from slurmic.selection.rules import INCLUDE_FUNCTION, WILDCARDS, SelectionRules
 from slurmic.selection.walk.environments import Environments
 from slurmic.selection.warn.addback import AddedFiles
 from slurmic.selection.warn.warning import SelectionWarning
-from slurmic.text import counted, quoted
+from slurmic.text import counted, in_megabytes, quoted
 
 #: So many folders are named where it is said what to do about them.
 HINTED_AT_MOST: Final = 20
@@ -77,7 +77,7 @@ class Measure(NamedTuple):
             "warn_added_mb",
             megabytes * 1_000_000,
             lambda files: sum(sizes[path] for path in files),
-            lambda size: f"{size / 1_000_000:,.1f} MB",
+            in_megabytes,
         )
 
 

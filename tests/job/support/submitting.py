@@ -16,7 +16,7 @@ from typing import Any
 from submitit.core.utils import DelayedSubmission
 
 from slurmic.job import FrozenCall, FrozenCode
-from slurmic.submit.import_roots import find_import_roots, unpacked_modules
+from slurmic.submit.import_roots import Imports, find_import_roots, unpacked_modules
 
 
 def submit(function: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
@@ -25,19 +25,16 @@ def submit(function: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
     left_out = {*settings["left_out"], ".venv", "__pycache__", "slurm"}
     # What the entry script does not need in the job must not help it to look right.
     sys.path[:] = [entry for entry in sys.path if entry != os.path.dirname(__file__)]
-    values: Any = {
-        "cwd": os.getcwd(),
-        "modules": {name: each for name, each in sys.modules.items() if name != "submitting"},
-        "prefixes": (sys.prefix, sys.exec_prefix, sys.base_prefix),
-    }
     pythonpath = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    roots = find_import_roots(
-        code_root,
+    imports = Imports(
+        cwd=os.getcwd(),
+        modules={name: each for name, each in sys.modules.items() if name != "submitting"},
         sys_path=sys.path,
         pythonpath=os.pathsep.join(p for p in pythonpath if p != os.path.dirname(__file__)),
+        prefixes=(sys.prefix, sys.exec_prefix, sys.base_prefix),
         meta_path=sys.meta_path,
-        **values,
     )
+    roots = find_import_roots(code_root, imports)
     shutil.copytree(
         code_root,
         code_folder,
@@ -65,7 +62,7 @@ def submit(function: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
     delayed.set_timeout(60, 3)
     os.makedirs(settings["job_folder"])
     delayed.dump(os.path.join(settings["job_folder"], "42_submitted.pkl"))
-    unpacked = unpacked_modules(code_root, packed, **values)
+    unpacked = unpacked_modules(code_root, packed, imports)
     with open(os.path.join(settings["job_folder"], "frozen.json"), "w") as file:
         json.dump(
             {"frozen": frozen.to_dict(), "unpacked": [[m.name, m.path] for m in unpacked]}, file
