@@ -24,6 +24,6 @@ def make_archive(folder: bytes, tree: Tree, store: Store) -> str:
     final = CodeFolderName(folder).archive
     if not os.path.exists(final):
         content = TreeContent(tree, store, [folder])
-        with replacing(final, mode=None) as out:
+        with replacing(final, mode=0o600 if tree.is_private else None) as out:
             write_archive(tree, content.open, out, compression="fast")
     return os.fsdecode(final)

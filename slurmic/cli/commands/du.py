@@ -124,7 +124,7 @@ def _named(folder: FolderUsage, pins: dict[str, str]) -> str:
     from slurmic.cluster import jobids
 
     jobs = jobids.in_short(folder.jobs)
-    return printable(folder.output_folder) + (f" (job {jobs})" if jobs else "")
+    return printable(folder.output_folder) + (f" (job {printable(jobs)})" if jobs else "")
 
 
 def _as_json(folder: FolderUsage, pins: dict[str, str]) -> dict[str, Any]:

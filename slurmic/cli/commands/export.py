@@ -58,7 +58,9 @@ def export(ref: str, output: str, force: bool, store: str) -> int:
         sys.stdout.buffer.flush()
     else:
         path = os.path.abspath(os.fsencode(output))
-        with _new_file(path, replace=force) as out:
+        # One file for all: where any is private, all of it is.
+        mode = 0o600 if tree.tree.is_private else None
+        with _new_file(path, replace=force, mode=mode) as out:
             compression: Compression = "none" if output.endswith(".tar") else "strong"
             write_archive(tree.tree, tree.open, out, compression=compression)
         write_paths([path], nul=False)
@@ -68,7 +70,7 @@ def export(ref: str, output: str, force: bool, store: str) -> int:
 
 
 @contextlib.contextmanager
-def _new_file(path: bytes, *, replace: bool) -> Iterator[NewFile]:
+def _new_file(path: bytes, *, replace: bool, mode: int | None) -> Iterator[NewFile]:
     """A file to write, which gets its name when it is complete.
 
     Raises:
@@ -82,7 +84,7 @@ def _new_file(path: bytes, *, replace: bool) -> Iterator[NewFile]:
             hint="--force replaces it once the new one is complete",
         )
     try:
-        with replacing(path, mode=None) as out:
+        with replacing(path, mode=mode) as out:
             yield out
     except OSError as error:
         raise SlurmicError(

@@ -55,7 +55,12 @@ def decompress(manifest: bytes, digest: str) -> bytes:
     try:
         if zstandard.frame_content_size(manifest) > _MAX_BYTES:
             raise DamagedError(f"manifest of tree '{digest}' states an absurd size", digest=digest)
-        encoded = zstandard.ZstdDecompressor().decompress(manifest)
+        # Not decompress(), which sets aside at once whatever size the frame claims to have.
+        encoded = zstandard.ZstdDecompressor().decompressobj().decompress(manifest)
+    except MemoryError as error:
+        raise DamagedError(
+            f"manifest of tree '{digest}' unpacks to more than there is memory", digest=digest
+        ) from error
     except zstandard.ZstdError as error:
         raise DamagedError(
             f"manifest of tree '{digest}' does not unpack: {error}", digest=digest

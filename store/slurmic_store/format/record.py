@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +18,9 @@ from slurmic_store.errors import DamagedError
 from .digests import DIGEST_SIZE
 
 RECORD_VERSION = 1
+
+END_OF_TIME = 253_402_300_800
+"""Seconds since the epoch at which the year 10000 begins: what has to be shown ends before."""
 
 
 @dataclass(frozen=True)
@@ -84,32 +88,54 @@ class SnapshotRecord:
             DamagedError: it is not a record, or one of a newer version.
         """
         try:
-            data = json.loads(text)
-            if data["slurmic_record"] > RECORD_VERSION:
+            data = json.loads(text if isinstance(text, str) else text.decode())
+            if _field(data, "slurmic_record", int) > RECORD_VERSION:
                 raise DamagedError(
                     f"record has version {data['slurmic_record']}, newer than {RECORD_VERSION}",
                     hint="upgrade slurmic",
                 )
-            tree = str(data["tree"])
-            anchors = tuple(os.fsencode(anchor) for anchor in list(data["anchors"]))
-            if len(bytes.fromhex(tree)) != DIGEST_SIZE or len(tree) != 2 * DIGEST_SIZE:
+            tree = _field(data, "tree", str)
+            if not re.fullmatch(f"[0-9a-f]{{{2 * DIGEST_SIZE}}}", tree):
                 raise ValueError(f"not a tree's name: {tree!r}")
+            anchors = tuple(map(os.fsencode, _texts(data, "anchors")))
             if any(b"\0" in anchor or not anchor.startswith(b"/") for anchor in anchors):
                 raise ValueError(f"not absolute paths: {anchors!r}")
+            created = float(_field(data, "created", int, float))
+            if not 0 <= created < END_OF_TIME:
+                raise ValueError(f"not a time: {created!r}")
             return cls(
-                id=str(data["id"]),
-                created=float(data["created"]),
+                id=_field(data, "id", str),
+                created=created,
                 tree=tree,
                 anchors=anchors,
-                mount=os.fsencode(data["mount"]),
-                files=int(data["files"]),
-                size=int(data["size"]),
-                placement=str(data["placement"]),
-                jobs=tuple(str(job) for job in data["jobs"]),
-                info=dict(data["info"]),
+                mount=os.fsencode(_field(data, "mount", str)),
+                files=_field(data, "files", int),
+                size=_field(data, "size", int),
+                placement=_field(data, "placement", str),
+                jobs=_texts(data, "jobs"),
+                info=_field(data, "info", dict),
             )
         except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise DamagedError(f"not a snapshot record: {error!r}") from error
+
+
+def _field(data: Any, name: str, *types: type) -> Any:
+    """A field of a record, of one of these types: nothing is converted.
+
+    Raises:
+        KeyError, TypeError: it is missing, or of another type.
+    """
+    value = data[name]
+    if not isinstance(value, types) or isinstance(value, bool):
+        raise TypeError(f"{name!r} is {value!r:.80}")
+    return value
+
+
+def _texts(data: Any, name: str) -> tuple[str, ...]:
+    values = _field(data, name, list)
+    if not all(isinstance(value, str) for value in values):
+        raise TypeError(f"{name!r} is {values!r:.80}")
+    return tuple(values)
 
 
 def encode_pin(label: str) -> str:
@@ -121,5 +147,5 @@ def decode_pin(text: bytes) -> str:
     """The label in the content of a pin; "" if it has none, or cannot be read."""
     try:
         return str(json.loads(text).get("name", ""))
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         return ""

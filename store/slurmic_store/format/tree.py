@@ -68,6 +68,11 @@ class Tree:
         """Bytes of content of all files."""
         return sum(entry.size for entry in self.entries if entry.target is None)
 
+    @property
+    def is_private(self) -> bool:
+        """Whether any of its files may not be read by everybody."""
+        return any(entry.target is None and entry.mode & 0o044 != 0o044 for entry in self.entries)
+
 
 @dataclass(frozen=True, slots=True)
 class TreeColumns:

@@ -181,3 +181,33 @@ def digest_descriptor(descriptor: int) -> bytes:
     while data := os.read(descriptor, _CHUNK):
         digest.update(data)
     return digest.digest()
+
+
+LARGEST_PIECE = 1 << 26
+"""Bytes that a record, a pin or a note may have: far more than any has (64 MiB)."""
+
+LARGEST_TABLE = 1 << 31
+"""Bytes that a manifest or a stat cache may have: those of some ten million files (2 GiB)."""
+
+
+def read_piece(path: bytes, at_most: int = LARGEST_PIECE) -> bytes:
+    """The content of a piece of a store, which is a regular file of a bounded size.
+
+    Links are not followed, and a FIFO or a device is not waited for: whatever lies under a piece's
+    name, reading it neither hangs nor fills the memory.
+
+    Args:
+        path: the file.
+        at_most: how many bytes it may have.
+
+    Raises:
+        OSError: it does not exist, cannot be read, is not a regular file, or is larger.
+    """
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    with open(os.open(path, flags), "rb") as stream:
+        status = os.fstat(stream.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", os.fsdecode(path))
+        if status.st_size > at_most:
+            raise OSError(errno.EFBIG, f"larger than {at_most:,} bytes", os.fsdecode(path))
+        return stream.read(at_most)

@@ -109,12 +109,11 @@ def read_note(note: bytes) -> tuple[bytes, OwnerState] | None:
     None if the note cannot be read (it was torn by a crash of the machine).
     """
     try:
-        with open(note, "rb") as stream:
-            data = json.load(stream)
+        data = json.loads(files.read_piece(note))
         path = os.fsencode(data["path"])
         process = {key: data[key] for key in ("host", "boot", "pid", "start")}
         mounted = os.path.ismount(data.get("mount", "/"))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     if not is_temporary(path):
         return None

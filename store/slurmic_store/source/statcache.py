@@ -77,8 +77,8 @@ class StatCache:
         folder = os.path.join(store.index, digest_of(root).hex().encode())
         for name in sorted(files.names_in(folder), reverse=True):
             try:
-                with open(os.path.join(folder, name), "rb") as stream:
-                    return cls(folder, *_decode(stream.read(), root))
+                data = files.read_piece(os.path.join(folder, name), files.LARGEST_TABLE)
+                return cls(folder, *_decode(data, root))
             except (OSError, ValueError, struct.error):
                 continue
         return cls(folder)

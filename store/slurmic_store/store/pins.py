@@ -39,8 +39,8 @@ def pinned_ids(store: Store) -> dict[str, str]:
             continue
         label = ""
         # The file's existence is the pin; its content is only a label.
-        with contextlib.suppress(OSError), open(os.path.join(store.pins, name), "rb") as stream:
-            label = decode_pin(stream.read())
+        with contextlib.suppress(OSError):
+            label = decode_pin(files.read_piece(os.path.join(store.pins, name)))
         pins[os.fsdecode(name.removesuffix(RECORD_SUFFIX))] = label
     return pins
 

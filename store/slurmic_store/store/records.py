@@ -49,8 +49,7 @@ def read_record_file(path: bytes) -> SnapshotRecord:
         OSError: it does not exist, or cannot be read.
         DamagedError: it is not a record, or one of a newer version.
     """
-    with open(path, "rb") as stream:
-        return SnapshotRecord.from_json(stream.read())
+    return SnapshotRecord.from_json(files.read_piece(path))
 
 
 def read_record_beside(folder: str | bytes) -> SnapshotRecord:

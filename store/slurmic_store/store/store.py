@@ -319,5 +319,4 @@ def read_manifest_file(path: bytes, tree: str) -> bytes:
     """
     from slurmic_store.format.manifest import decompress
 
-    with open(path, "rb") as stream:
-        return decompress(stream.read(), tree)
+    return decompress(files.read_piece(path, files.LARGEST_TABLE), tree)
