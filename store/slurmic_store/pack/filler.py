@@ -228,7 +228,7 @@ class FolderFiller(FolderWriter):
     def _link(self, tree: TreeColumns, indices: Sequence[int]) -> Problems:
         problems: Problems = []
         link, stat_of, regular = os.link, os.stat, stat.S_IFREG
-        blobs, folder = self._blobs_fd, self._folder_fd
+        blobs, folder, owner = self._blobs_fd, self._folder_fd, self._store.owner
         young = oldest_young(self._filling.now, self._filling.refresh_after)
         for index, path, blob, mode, size, seal in _rows(tree, indices):
             try:
@@ -240,6 +240,7 @@ class FolderFiller(FolderWriter):
                 status = stat_of(path, dir_fd=folder, follow_symlinks=False)
                 if (
                     status.st_mode == regular | mode
+                    and status.st_uid == owner
                     and status.st_size == size
                     and status.st_mtime_ns >= young
                     and status.st_mtime_ns % SECOND == seal
@@ -255,6 +256,7 @@ class FolderFiller(FolderWriter):
     def _check(self, tree: TreeColumns, indices: Sequence[int]) -> Problems:
         problems: Problems = []
         stat_of, regular, blobs = os.stat, stat.S_IFREG, self._blobs_fd
+        owner = self._store.owner
         young = oldest_young(self._filling.now, self._filling.refresh_after)
         for index, _, blob, mode, size, seal in _rows(tree, indices):
             try:
@@ -266,6 +268,7 @@ class FolderFiller(FolderWriter):
                 continue
             if (
                 status.st_mode == regular | mode
+                and status.st_uid == owner
                 and status.st_size == size
                 and status.st_mtime_ns >= young
                 and status.st_mtime_ns % SECOND == seal

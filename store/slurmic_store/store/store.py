@@ -5,14 +5,17 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import stat
 import time
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from slurmic_store.errors import (
     DamagedError,
     StoreError,
     StoreOwnerError,
+    os_failure,
     printable,
     quoted,
     reason_of,
@@ -35,6 +38,8 @@ from slurmic_store.fs import files
 from slurmic_store.fs.creating import give_name, publishing
 
 from .opening import create_folder, parse_format, read_format
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 @dataclass(frozen=True)
@@ -152,23 +157,81 @@ class Store:
         """A new path in ``tmp/``; arguments as :func:`random_name`."""
         return os.path.join(self.tmp, random_name(suffix, owner=owner))
 
-    def require_owner(self) -> None:
-        """Refuse to write into another user's store.
+    @cached_property
+    def owner(self) -> int:
+        """The user id of the owner of the store's folder, and so of all that lies in it."""
+        return os.stat(self.path).st_uid
 
-        Its owner could neither link nor delete what this user would put there (Linux'
-        protected_hardlinks), so a store is one user's.
+    def require_owner(self) -> None:
+        """Refuse to write into a store that another user owns, or may change.
+
+        The owner of a store could neither link nor delete what another user puts there (Linux'
+        protected_hardlinks); and who may write into it may put other bytes under the name of a
+        blob, which jobs would then run. So its folder and those in it belong to this user, nobody
+        else may write to them, and nobody may put another folder in its place. Members of a group
+        that may write to a folder *above* it are trusted: a group-writable home is usual.
 
         Raises:
-            StoreOwnerError: names the owner's id.
+            StoreOwnerError: says which folder it is, and what to do.
         """
-        owner = os.stat(self.path).st_uid
-        if owner != os.geteuid():
+        try:
+            descriptor = os.open(self.path, _FOLDER)
+        except OSError as error:
+            raise os_failure("open store", self.path, error) from error
+        try:
+            self._require_own(os.fstat(descriptor), self.path)
+            for name in STORE_FOLDERS:
+                path = os.path.join(self.path, name)
+                try:
+                    # By descriptor, and not through a link: what is looked at is what is there.
+                    folder = os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=descriptor)
+                except FileNotFoundError:
+                    continue
+                except OSError as error:
+                    raise os_failure("open folder of the store", path, error) from error
+                try:
+                    self._require_own(os.fstat(folder), path)
+                finally:
+                    os.close(folder)
+        finally:
+            os.close(descriptor)
+        self._require_safe_parents()
+
+    def _require_own(self, status: os.stat_result, path: bytes) -> None:
+        if status.st_uid != os.geteuid():
+            what = f"store '{self.name}'"
+            if path != self.path:
+                what = f"folder {quoted(path)} of the store"
             raise StoreOwnerError(
-                f"store '{self.name}' belongs to user id {owner}, not to {os.geteuid()}",
-                path=self.path,
+                f"{what} belongs to user id {status.st_uid}, not to {os.geteuid()}",
+                path=path,
                 hint="each user has a store of their own: set store_path or SLURMIC_STORE to a "
                 "folder of yours",
             )
+        if self.keeps_modes and status.st_mode & 0o022:
+            raise StoreOwnerError(
+                f"others may write to {quoted(path)} (mode {status.st_mode & 0o7777:04o}), so what "
+                "it holds need not be what was stored",
+                path=path,
+                hint=f"if nobody else was there: chmod go-w {quoted(path)}; else set store_path or "
+                "SLURMIC_STORE to a new folder",
+            )
+
+    def _require_safe_parents(self) -> None:
+        parent = os.path.dirname(os.path.realpath(self.path))
+        while True:
+            mode = os.stat(parent).st_mode
+            # In a folder with the sticky bit, as /tmp, nobody renames what is another's.
+            if self.keeps_modes and mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+                raise StoreOwnerError(
+                    f"everybody may write to {quoted(parent)}, and so replace the store in it",
+                    path=parent,
+                    hint=f"chmod o-w {quoted(parent)} (or +t), or set store_path or SLURMIC_STORE "
+                    "to a folder elsewhere",
+                )
+            if parent == os.path.dirname(parent):
+                return
+            parent = os.path.dirname(parent)
 
     def read_manifest(self, tree: str) -> bytes:
         """The canonical encoding of a tree, read from its manifest and checked.
@@ -239,7 +302,7 @@ class Store:
         return "old" if time.time() - stored_at(status) > refresh_after else "good"
 
     def is_pristine(self, status: os.stat_result, digest: bytes, mode: int) -> bool:
-        """Whether a file still is what was stored, as far as its mode and seal tell.
+        """Whether a file still is what was stored, as far as its owner, mode and seal tell.
 
         The size is the caller's to compare. A write that restores the modification time goes
         unnoticed here; re-hashing finds it.
@@ -251,6 +314,7 @@ class Store:
         """
         return (
             files.is_regular(status)
+            and status.st_uid == self.owner
             and (status.st_mode & 0o7777 == mode or not self.keeps_modes)
             and seal_holds(status.st_mtime_ns, digest, self.granularity)
         )
