@@ -281,23 +281,32 @@ class _Run:
         The process that set it aside may have died before it had stored it again. And what looks
         damaged may only have been touched: then it is what was stored, and goes back.
         """
-        final = self.store.key_path(key) if key is not None else b""
-        if key is None or key not in named or os.path.lexists(final):
+        if key is None or key not in named or _is_sound(self.store.key_path(key), key):
             # Whatever stood under a blob's name: it may be a folder.
             files.remove_tree(path)
-            return
-        try:
-            if digest_file(path) == key[:DIGEST_SIZE]:
-                self._put_back(path, final)
-                return
-        except OSError as error:
-            if error.errno in files.GONE:
-                return
-        blob = quoted(os.path.basename(final))
-        self.plan.problems.append(
-            f"blob {blob} was damaged and nothing has replaced it; a live snapshot needs it: "
-            f"{quoted(path)} is kept"
-        )
+        else:
+            self._put_sound_back(path, key)
+
+    def _put_sound_back(self, aside: bytes, key: bytes) -> None:
+        """Give a blob that a live snapshot needs its name again, if it is sound.
+
+        What has the name meanwhile may be damaged, and this the only sound copy: then the two
+        change places. Where neither is sound, both are kept, and a person is told.
+        """
+        final = self.store.key_path(key)
+        if not os.path.lexists(aside):
+            return  # another run was faster
+        if os.path.lexists(final) and _is_sound(final, key):
+            files.remove_quietly(aside)
+        elif _is_sound(aside, key):
+            if os.path.lexists(final):
+                self.store.set_aside(final)
+            self._put_back(aside, final)
+        else:
+            self.plan.problems.append(
+                f"blob {quoted(os.path.basename(final))} was damaged and nothing has replaced it; "
+                f"a live snapshot needs it: {quoted(aside)} is kept"
+            )
 
     def _settle_blob(self, key: bytes | None, path: bytes, named: set[bytes] | None) -> None:
         if key is None:
@@ -308,8 +317,12 @@ class _Run:
             if error.errno in files.GONE:
                 return
             raise
-        if named is None or key in named or status.st_nlink > 1:
-            self._put_back(path, self.store.key_path(key))
+        final = self.store.key_path(key)
+        needed = named is None or key in named
+        if needed and os.path.lexists(final):
+            self._put_sound_back(path, key)
+        elif needed or status.st_nlink > 1:
+            self._put_back(path, final)
         elif files.remove_quietly(path):
             self.counts["blobs"] += 1
             self.counts["size"] += status.st_size
@@ -328,6 +341,14 @@ class _Run:
             return
         files.remove_quietly(aside)
         self.counts["restored"] += 1
+
+
+def _is_sound(path: bytes, key: bytes) -> bool:
+    """Whether a regular file has the bytes that a blob's key says."""
+    try:
+        return files.is_regular(os.lstat(path)) and digest_file(path) == key[:DIGEST_SIZE]
+    except OSError:
+        return False
 
 
 _YOUNG_SECONDS = 60.0
