@@ -66,7 +66,7 @@ def _versions() -> Check:
 
 
 def _places(folder: str, location: StoreLocation) -> Iterator[Check]:
-    store = None
+    store, place = None, location.path
     if os.path.lexists(location.path):
         try:
             store = Store.open(location.path, create=False)
@@ -74,11 +74,11 @@ def _places(folder: str, location: StoreLocation) -> Iterator[Check]:
             yield Check("store", "ok", f"{printable(location.path)}: {location.reason}")
         except StoreError as error:
             yield Check("store", "problem", error.message, error.hint)
-            store = None
+            store, place = None, os.path.dirname(location.path)  # nothing is tried in that one
     else:
         message = f"{printable(location.path)}: {location.reason}; made by the first submission"
         yield Check("store", "ok", message)
-    place = os.fsdecode(store.tmp) if store is not None else location.path
+    place = os.fsdecode(store.tmp) if store is not None else place
     while not os.path.isdir(place):
         place = os.path.dirname(place)
     yield _filesystem("output", folder)
@@ -136,13 +136,6 @@ def _judge(trials: Trials) -> Iterator[Check]:
 
 def _access(store: Store) -> Check:
     mode = stat.S_IMODE(os.stat(store.path).st_mode)
-    if mode & 0o022:
-        return Check(
-            "access",
-            "problem",
-            f"others may write into the store (mode {mode:04o}): they could change what you run",
-            f"chmod 700 '{store.name}'",
-        )
     if mode & 0o055:
         return Check(
             "access",

@@ -13,7 +13,7 @@ from itertools import accumulate
 
 from slurmic_store.errors import DamagedError
 
-from .digests import DIGEST_SIZE, KEY_SIZE, keys_in
+from .digests import DIGEST_SIZE, KEY_SIZE, PERMISSIONS, keys_in
 from .tree import (
     COLUMN,
     HEADER,
@@ -126,6 +126,7 @@ def decode_blobs(encoded: bytes) -> Iterator[tuple[bytes, int]]:
         raise DamagedError(f"manifest has a missing or torn column: {error}") from error
     if len(keys) != count:
         raise DamagedError("manifest has columns of different lengths")
+    _check_kinds(modes)
     # Where all entries have blobs, none has to be checked.
     if 0 not in sizes and not any(map(stat.S_ISLNK, set(modes))):
         return zip(keys, sizes, strict=True)
@@ -158,9 +159,10 @@ def decode_columns(encoded: bytes) -> TreeColumns:
         raise DamagedError(f"manifest has a missing or torn column: {error}") from error
     if not len(paths) == len(keys) == count:
         raise DamagedError("manifest has columns of different lengths")
+    _check_kinds(modes)
     links = [index for index, mode in enumerate(modes) if stat.S_ISLNK(mode)]
-    if len(targets) < len(links):
-        raise DamagedError("manifest has fewer link targets than links")
+    if len(targets) != len(links):
+        raise DamagedError("manifest has more or fewer link targets than links")
     _check_paths(paths)
     return TreeColumns(
         paths,
@@ -169,6 +171,13 @@ def decode_columns(encoded: bytes) -> TreeColumns:
         [key[:DIGEST_SIZE] for key in keys],
         dict(zip(links, targets, strict=False)),
     )
+
+
+def _check_kinds(modes: Sequence[int]) -> None:
+    """Refuse kinds and bits that this format does not have: nothing is converted."""
+    for mode in set(modes):
+        if mode != stat.S_IFLNK and mode & ~PERMISSIONS != stat.S_IFREG:
+            raise DamagedError(f"manifest has an entry of the unknown kind or mode {mode:o}")
 
 
 def _check_paths(paths: Sequence[bytes]) -> None:

@@ -246,6 +246,9 @@ class _Unpacking:
                     tree = tree or tar.pax_headers.get("comment", "")
                     self._check_head(tree)
                     self._unpack(tar, member)
+        except RecursionError as error:
+            # tarfile calls itself for each head that announces another one.
+            raise self._bad("has hundreds of heads behind each other") from error
         except (tarfile.TarError, zstandard.ZstdError, EOFError, ValueError) as error:
             raise self._bad(f"does not read back: {error}") from error
         self._check_head(tree)

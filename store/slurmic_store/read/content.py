@@ -133,14 +133,13 @@ def _open_sound(path: bytes, entry: TreeEntry) -> BinaryIO | None:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError:
         return None
+    status = os.fstat(descriptor)
+    if not files.is_regular(status):
+        os.close(descriptor)
+        return None
     stream = os.fdopen(descriptor, "rb")
     try:
-        status = os.fstat(descriptor)
-        if (
-            files.is_regular(status)
-            and status.st_size == entry.size
-            and digest_descriptor(descriptor) == entry.digest
-        ):
+        if status.st_size == entry.size and digest_descriptor(descriptor) == entry.digest:
             stream.seek(0)
             return stream
     except OSError:

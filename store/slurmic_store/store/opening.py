@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+from collections.abc import Mapping
 
 from slurmic_store.errors import StoreFormatError, os_failure, printable, quoted
 from slurmic_store.format.names import FORMAT_FILE, STORE_FOLDERS, is_temporary, random_name
@@ -15,8 +17,11 @@ FORMAT_HEAD = "slurmic store"
 FORMAT_VERSION = 1
 DIGEST_NAME = "xxh3-128"
 
+_LARGEST_FORMAT = 1 << 16
+"""Bytes that a FORMAT file may have; it has some hundred."""
 
-def read_format(folder: bytes) -> str:
+
+def read_format(folder: bytes) -> bytes:
     """The content of a store's FORMAT file.
 
     Raises:
@@ -25,45 +30,38 @@ def read_format(folder: bytes) -> str:
         StoreError: it cannot be read.
     """
     try:
-        with open(os.path.join(folder, b"FORMAT"), encoding="utf-8") as file:
-            return file.read()
+        return files.read_piece(os.path.join(folder, FORMAT_FILE), _LARGEST_FORMAT)
     except NotADirectoryError:
         raise StoreFormatError(
             f"{quoted(folder)} is not a folder",
             path=folder,
             hint="give the store another path",
         ) from None
-    except UnicodeDecodeError:
-        raise StoreFormatError(
-            f"'{printable(folder)}/FORMAT' is not a store's format file", path=folder
-        ) from None
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise os_failure("read", folder + b"/FORMAT", error) from error
+        raise os_failure("read", os.path.join(folder, FORMAT_FILE), error) from error
 
 
-def parse_format(folder: bytes, text: str) -> tuple[int, bool]:
+def parse_format(folder: bytes, content: bytes) -> tuple[int, bool]:
     """The granularity that a FORMAT file states, and whether modes are kept.
+
+    Lines end with a newline and with nothing else; those with unknown keys are skipped, whatever
+    their bytes are.
 
     Raises:
         StoreFormatError: it is not a store's, or of a newer format.
     """
-    lines = text.splitlines()
-    fields = dict(line.split(" ", 1) for line in lines[1:] if " " in line)
-    if not lines or lines[0] != FORMAT_HEAD:
+    head, *lines = content.split(b"\n")
+    fields = dict(line.split(b" ", 1) for line in lines if b" " in line)
+    if head != FORMAT_HEAD.encode():
         raise StoreFormatError(
             f"'{printable(folder)}/FORMAT' is not a store's format file",
             path=folder,
             hint="check that this is the folder of a slurmic store",
         )
-    try:
-        version = int(fields["format"])
-        granularity = int(fields["mtime-granularity-ns"])
-    except (KeyError, ValueError):
-        raise StoreFormatError(
-            f"'{printable(folder)}/FORMAT' is damaged: {text!r}", path=folder
-        ) from None
+    # The version first: of a newer one, nothing else is known.
+    version = _number(folder, fields, b"format")
     if version > FORMAT_VERSION:
         raise StoreFormatError(
             f"store {quoted(folder)} has format {version}, newer than {FORMAT_VERSION}, "
@@ -71,13 +69,26 @@ def parse_format(folder: bytes, text: str) -> tuple[int, bool]:
             path=folder,
             hint="upgrade slurmic, or set store_path to another folder",
         )
-    if fields.get("digest") != DIGEST_NAME:
+    digest = fields.get(b"digest", b"")
+    if digest != DIGEST_NAME.encode():
         raise StoreFormatError(
-            f"store {quoted(folder)} uses the digest '{fields.get('digest')}', unknown here",
+            f"store {quoted(folder)} uses the digest {quoted(digest[:80])}, unknown here",
             path=folder,
             hint="upgrade slurmic, or set store_path to another folder",
         )
-    return max(1, granularity), fields.get("permissions") != "lost"
+    granularity = _number(folder, fields, b"mtime-granularity-ns")
+    return max(1, granularity), fields.get(b"permissions") != b"lost"
+
+
+def _number(folder: bytes, fields: Mapping[bytes, bytes], key: bytes) -> int:
+    found = fields.get(key, b"")
+    if not re.fullmatch(rb"[0-9]{1,18}", found):
+        raise StoreFormatError(
+            f"'{printable(folder)}/FORMAT' is damaged: its '{key.decode()}' is "
+            f"{quoted(found[:80])}",
+            path=folder,
+        )
+    return int(found)
 
 
 def create_folder(folder: bytes) -> None:

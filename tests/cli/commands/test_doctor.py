@@ -74,15 +74,15 @@ def test_problems_have_advice_and_an_exit_code(
     done = run("doctor", "--output", "run", "--json")
     assert done.returncode == 4
     checks = _checks(done)
-    assert checks["access"]["state"] == "problem"
-    assert checks["access"]["advice"] == f"chmod 700 '{tmp_path}/store'"
+    assert checks["store"]["state"] == "problem"
+    assert f"chmod go-w '{tmp_path}/store'" in checks["store"]["advice"]
     assert checks["slurm"]["state"] == "problem"
     assert checks["quota"]["state"] == "warning" and "2000*" in checks["quota"]["message"]
     assert checks["purge"]["state"] == "warning", "pytest's folder is below /tmp"
     text = run("doctor", "--output", "run").stdout.decode()
-    line = next(line for line in text.splitlines() if line.startswith("problem access"))
-    assert line.endswith("they could change what you run")
-    assert f"{'':20}-> chmod 700 '{tmp_path}/store'\n" in text
+    line = next(line for line in text.splitlines() if line.startswith("problem store"))
+    assert line.endswith("so what it holds need not be what was stored")
+    assert f"{'':20}-> if nobody else was there: chmod go-w '{tmp_path}/store'" in text
     assert "\x1b" not in text
 
 

@@ -292,3 +292,23 @@ def test_limits(store: Store, snapshot: Snapshot) -> None:
     bomb = zstandard.compress(_changed(_exported(store, snapshot, compress=False), grow))
     with pytest.raises(StoreError, match="more than 1,000,000 bytes"):
         _import(store, bomb, ArchiveLimits(size=1_000_000))
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        (tarfile.GNUTYPE_LONGNAME, bytes(512)),
+        (tarfile.XHDTYPE, b"12 a=bcdefg\n"),
+        (tarfile.XGLTYPE, b"49 comment=slurmic tree " + b"0" * 24 + b"\n"),
+    ],
+    ids=["long name", "extended", "global"],
+)
+def test_heads_that_announce_heads_without_end(store: Store, kind: bytes, body: bytes) -> None:
+    """tarfile calls itself for each of them."""
+    head = tarfile.TarInfo("p")
+    head.type, head.size = kind, len(body)
+    one = head.tobuf(tarfile.USTAR_FORMAT) + body + bytes(-len(body) % 512)
+    last = tarfile.TarInfo("p").tobuf(tarfile.USTAR_FORMAT)
+    archive = io.BytesIO(one * 2000 + last + bytes(1024))
+    with pytest.raises(DamagedError):
+        import_archive(store, archive, name="x.tar")

@@ -5,22 +5,28 @@ from __future__ import annotations
 import json
 import os
 import stat
+import struct
 from pathlib import Path
 from typing import Any
 
 import pytest
-from storechecks import Project
+from storechecks import Project, blob_files
 
 from slurmic_store import (
     DamagedError,
     SnapshotRecord,
     Store,
+    StoreError,
+    StoreFormatError,
+    TreeContent,
     decode_tree,
+    digest_of,
     pinned_ids,
     plan_gc,
+    read_tree,
     scan_records,
 )
-from slurmic_store.format.manifest import decompress
+from slurmic_store.format.manifest import decode_blobs, decompress
 from slurmic_store.format.record import decode_pin
 from slurmic_store.fs.files import LARGEST_PIECE, read_piece
 
@@ -148,6 +154,88 @@ def test_a_manifest_is_not_believed_about_its_size() -> None:
     frame = bytes.fromhex("28b52ffda0ffffffff010000")
     with pytest.raises(DamagedError):
         decompress(frame, "0" * 32)
+
+
+@pytest.mark.parametrize(
+    "mode", [0x4000 | 0o755, 0x6000, 0x2000, 0x1000, 0xC000, 0, 0x8000 | 0o4555, 0x8000 | 0o222]
+)
+def test_unknown_kinds_and_bits_in_a_manifest_are_refused(mode: int) -> None:
+    with pytest.raises(DamagedError, match="unknown kind or mode"):
+        decode_tree(encoded_file(mode))
+    with pytest.raises(DamagedError, match="unknown kind or mode"):
+        list(decode_blobs(encoded_file(mode)))
+
+
+def test_targets_without_links_are_refused() -> None:
+    decode_tree(encoded_file(0x8000 | 0o444))
+    with pytest.raises(DamagedError, match="more or fewer link targets"):
+        decode_tree(encoded_file(0x8000 | 0o444, b"x\0"))
+
+
+def encoded_file(mode: int, targets: bytes = b"") -> bytes:
+    """The encoding of a tree with one file of one byte, by FORMAT.md."""
+    columns = {
+        b"path": b"a\0",
+        b"mode": struct.pack("<H", mode),
+        b"size": struct.pack("<Q", 1),
+        b"blob": digest_of(b"x") + struct.pack("<H", 0o444),
+        b"target": targets,
+    }
+    head = b"slurmic tree 1\n" + struct.pack("<IQ", len(columns), 1)
+    sizes = [struct.pack("<8sQ", name, len(data)) for name, data in columns.items()]
+    return head + b"".join(sizes) + b"".join(columns.values())
+
+
+def format_of(folder: Path) -> bytes:
+    return (folder / "store" / "FORMAT").read_bytes()
+
+
+def write_format(folder: Path, content: bytes) -> None:
+    (folder / "store" / "FORMAT").chmod(0o644)
+    (folder / "store" / "FORMAT").write_bytes(content)
+
+
+@pytest.mark.parametrize("end", ["\x0b", "\x0c", "\r", "\x1c", "\u2028", "\u0085"])
+def test_lines_of_format_end_with_a_newline_only(store: Store, tmp_path: Path, end: str) -> None:
+    write_format(tmp_path, format_of(tmp_path) + f"comment a{end}format 2\n".encode())
+    assert Store.open(tmp_path / "store") == store
+
+
+def test_unknown_lines_of_format_are_skipped_whatever_they_are(
+    store: Store, tmp_path: Path
+) -> None:
+    write_format(tmp_path, format_of(tmp_path) + b"owner caf\xe9\n")
+    assert Store.open(tmp_path / "store") == store
+
+
+def test_a_newer_format_is_called_newer_whatever_else_it_has(store: Store, tmp_path: Path) -> None:
+    write_format(tmp_path, b"slurmic store\nformat 2\ndigest blake3-256\ntime-step 1\n")
+    with pytest.raises(StoreFormatError, match="format 2, newer than 1"):
+        Store.open(tmp_path / "store")
+
+
+def test_a_damaged_format_is_not_repeated_in_full(store: Store, tmp_path: Path) -> None:
+    write_format(tmp_path, b"slurmic store\nformat x\n" + b"y" * 60_000)
+    with pytest.raises(StoreFormatError) as caught:
+        Store.open(tmp_path / "store")
+    assert len(str(caught.value)) < 500
+    (tmp_path / "store" / "FORMAT").unlink()
+    (tmp_path / "store" / "FORMAT").symlink_to("nowhere")
+    with pytest.raises(StoreError, match="cannot read"):
+        Store.open(tmp_path / "store")
+
+
+def test_a_folder_under_a_blobs_name_is_no_content(
+    store: Store, project: Project, tmp_path: Path
+) -> None:
+    snapshot = project.take(store, tmp_path / "out")
+    for path in blob_files(store).values():
+        os.unlink(path)
+        os.mkdir(path)
+    assert snapshot.code_folder is not None
+    tree = read_tree(snapshot.record.tree, store)
+    content = TreeContent(tree, store, [snapshot.code_folder])
+    assert all(content.read(entry) for entry in tree.entries if entry.is_blob)
 
 
 def test_private_content_makes_a_tree_private(store: Store, project: Project) -> None:
