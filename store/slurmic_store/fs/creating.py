@@ -37,6 +37,10 @@ class NewFile:
     In the end it is finished and closed. If what is done with it fails, or that does, nothing is
     left at its path.
 
+    Args:
+        path: where it comes to be; must not exist.
+        dir_fd: the folder that `path` is relative to; None for the current one.
+
     Attributes:
         descriptor: its file descriptor, for writing by other means than :meth:`write`.
         mode: the permission bits that it gets when it is finished; None for what the umask says.

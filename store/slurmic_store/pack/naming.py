@@ -158,7 +158,11 @@ class CodeFolderName:
         self._replace(self.record, temporary, record.to_json().encode())
 
     def update_manifest(self, record: SnapshotRecord, encoded: bytes) -> None:
-        """Replace the manifest beside the code folder; arguments as :meth:`add_manifest`.
+        """Replace the manifest beside the code folder.
+
+        Args:
+            record: names the snapshot.
+            encoded: the canonical encoding of its tree.
 
         Raises:
             OSError: it cannot be written; what was there stays.

@@ -154,7 +154,12 @@ class Store:
         return os.path.join(self.blobs, key_name(key))
 
     def temporary_path(self, suffix: bytes = b"", *, owner: str = "") -> bytes:
-        """A new path in ``tmp/``; arguments as :func:`random_name`."""
+        """A new path in ``tmp/``.
+
+        Args:
+            suffix: what the file is going to be, as ``b".tree"``.
+            owner: id of the snapshot that makes it; "" for none.
+        """
         return os.path.join(self.tmp, random_name(suffix, owner=owner))
 
     @cached_property
