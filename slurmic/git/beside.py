@@ -1,4 +1,4 @@
-"""Processes that are to work beside this one, not in turns with it."""
+"""Keeping a process that works beside this one off the processor that this one is on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a user means: which store, which snapshot, which tree."""
+"""From a folder and a REF to what is meant: the store, then the snapshot or tree in it."""
 
 from __future__ import annotations
 

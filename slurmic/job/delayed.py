@@ -1,4 +1,4 @@
-"""submitit's pickle of a call, made to survive what happens to real jobs.
+"""Requeued and timed-out jobs told from failed ones: submitit's pickle of a call, in the job.
 
 **The time limit is the one that the job really has.** submitit compares a job's running time with
 the limit that was asked for, to tell a time-out from a preemption: after a time-out it resumes what

@@ -1,4 +1,4 @@
-"""A job's own code folder, where the submission's is not what it runs from.
+"""A folder of the job's own: built for a task, or unpacked on the node, when the job starts.
 
 ``code_scope="task"``: each job or array task builds a folder of its own when it starts, from the
 manifest and the blobs in the store, so that tasks may write beside the code without meeting. It is

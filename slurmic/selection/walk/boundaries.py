@@ -1,4 +1,4 @@
-"""Folders that are never packed: excluded by a setting, or by what they are.
+"""Barriers: folders below which nothing is packed, whatever suffixes and git say.
 
 What they are: ``.git``; folders in which slurmic prepares something; output folders and stores,
 known by what lies in them, so that a run's results are not packed into the next run wherever they

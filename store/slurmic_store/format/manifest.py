@@ -1,4 +1,4 @@
-"""The manifest: a tree as it is stored, and reading it back.
+"""The manifest: an encoded tree, compressed, as it is stored; reading and checking it.
 
 A manifest may come from elsewhere (it lies beside each code folder), so what it says is checked:
 that it is the tree that was asked for, that its columns fit, that no path leads out of a folder.

@@ -1,4 +1,4 @@
-"""Trees, and their canonical encoding.
+"""Trees, and their encoding to bytes, of which the digest names the tree.
 
 A **tree** is the list of all files of one packed source tree, named by the digest of its canonical
 encoding: equal trees have equal names. The encoding keeps columns rather than rows, so that the

@@ -1,4 +1,4 @@
-"""Filesystem primitives: removing, listing, hashing.
+"""Filesystem primitives that the rest shares: removing, listing, hashing, reading bounded.
 
 They call the functions of ``os`` through the module at run time, which lets tests interrupt or
 refuse any of them.
