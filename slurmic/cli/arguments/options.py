@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,6 @@ from .group import Decorator, argument, option
 from .values import FOLDER, REFERENCE
 
 if TYPE_CHECKING:
-    from slurmic.inspect.finder import Finder
     from slurmic.selection import SelectionRules
 
 store_option = option(
@@ -68,25 +66,6 @@ exclude_option = option(
 def json_option(help: str) -> Decorator:
     """``--json``; the text says what it writes."""
     return option("--json", "as_json", is_flag=True, help=help)
-
-
-def finder(store: str) -> Finder:
-    """What finds the stores, snapshots and trees that are meant; it says how it understood them.
-
-    Args:
-        store: the value of --store.
-    """
-    from slurmic import environment
-    from slurmic.cli.output.console import say
-    from slurmic.inspect.finder import Finder
-
-    return Finder(
-        os.getcwd(),
-        store,
-        environment.store_setting(),
-        environment.home_folder(),
-        lambda note: say(f"slurmic: note: {note}"),
-    )
 
 
 def rules_of(suffixes: Sequence[str], excluded: Sequence[str]) -> SelectionRules:

@@ -7,7 +7,8 @@ import sys
 from typing import BinaryIO
 
 from slurmic.cli.arguments.group import argument, command
-from slurmic.cli.arguments.options import finder, store_option, tree_argument
+from slurmic.cli.arguments.names import finder
+from slurmic.cli.arguments.options import store_option, tree_argument
 from slurmic.cli.arguments.values import FILE
 from slurmic.cli.exits import DONE
 from slurmic.cli.output.console import printable_lines

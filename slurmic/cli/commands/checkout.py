@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from slurmic.cli.arguments.group import argument, command, option
-from slurmic.cli.arguments.options import finder, store_option, tree_argument
+from slurmic.cli.arguments.names import finder
+from slurmic.cli.arguments.options import store_option, tree_argument
 from slurmic.cli.arguments.values import FILE, FOLDER
 from slurmic.cli.exits import DONE
 from slurmic.cli.output.console import say, write_paths

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from slurmic.cli.arguments.group import argument, command, option
-from slurmic.cli.arguments.options import finder, json_option, null_option, store_option
+from slurmic.cli.arguments.names import finder
+from slurmic.cli.arguments.options import json_option, null_option, store_option
 from slurmic.cli.arguments.values import FILE, REFERENCE, choice_of
 from slurmic.cli.exits import DIFFERENT, DONE, UsageError
 from slurmic.cli.output.console import ColourWhen, colours, say

@@ -7,7 +7,8 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from slurmic.cli.arguments.group import command, option
-from slurmic.cli.arguments.options import finder, json_option, store_option
+from slurmic.cli.arguments.names import finder
+from slurmic.cli.arguments.options import json_option, store_option
 from slurmic.cli.exits import DONE, INCOMPLETE
 from slurmic.cli.output.console import console, say, warn
 from slurmic.text import counted, printable, size

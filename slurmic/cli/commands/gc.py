@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from slurmic.cli.arguments.group import command, option
-from slurmic.cli.arguments.options import finder, json_option, store_option
+from slurmic.cli.arguments.names import finder
+from slurmic.cli.arguments.options import json_option, store_option
 from slurmic.cli.arguments.values import DURATION
 from slurmic.cli.exits import DONE, INCOMPLETE
 from slurmic.cli.output.console import say, warn

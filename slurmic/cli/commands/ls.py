@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from slurmic.cli.arguments.group import command, option
-from slurmic.cli.arguments.options import finder, json_option, store_option
+from slurmic.cli.arguments.names import finder
+from slurmic.cli.arguments.options import json_option, store_option
 from slurmic.cli.arguments.values import COUNT, DURATION, FOLDER
 from slurmic.cli.exits import DONE, INCOMPLETE
 from slurmic.cli.output.console import cells, painted, say, terminal_width, warn

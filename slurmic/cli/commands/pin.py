@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from slurmic.cli.arguments.group import command, option
-from slurmic.cli.arguments.options import finder, reference_argument, store_option
+from slurmic.cli.arguments.names import finder
+from slurmic.cli.arguments.options import reference_argument, store_option
 from slurmic.cli.exits import DONE
 from slurmic.cli.output.console import say
 

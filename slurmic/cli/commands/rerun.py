@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from slurmic.cli.arguments import configuration
 from slurmic.cli.arguments.configuration import NOT_GIVEN, config_options, given_fields
 from slurmic.cli.arguments.group import argument, command, option
-from slurmic.cli.arguments.options import finder, store_option
+from slurmic.cli.arguments.names import finder
+from slurmic.cli.arguments.options import store_option
 from slurmic.cli.arguments.values import FOLDER, REFERENCE
 from slurmic.cli.exits import DONE
 from slurmic.cli.output.console import say, submission_warnings, warn

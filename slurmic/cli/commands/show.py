@@ -10,7 +10,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from slurmic.cli.arguments.group import command
-from slurmic.cli.arguments.options import finder, json_option, store_option, tree_argument
+from slurmic.cli.arguments.names import finder
+from slurmic.cli.arguments.options import json_option, store_option, tree_argument
 from slurmic.cli.exits import DONE
 from slurmic.cli.output.labelled import Line, draw, labelled, origin_lines
 from slurmic.cli.output.summary import folder_state, info_text, pin_text, record_as_json

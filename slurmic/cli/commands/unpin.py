@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from slurmic.cli.arguments.group import argument, command
-from slurmic.cli.arguments.options import finder, store_option
+from slurmic.cli.arguments.names import finder
+from slurmic.cli.arguments.options import store_option
 from slurmic.cli.arguments.values import PINNED
 from slurmic.cli.exits import DONE
 from slurmic.cli.output.console import say

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from slurmic.cli.arguments.group import argument, command, option
-from slurmic.cli.arguments.options import finder, json_option, store_option
+from slurmic.cli.arguments.names import finder
+from slurmic.cli.arguments.options import json_option, store_option
 from slurmic.cli.arguments.values import FOLDER
 from slurmic.cli.exits import DAMAGED, DONE
 from slurmic.cli.output.console import say
