@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
-from slurmic.git.asking import tracked_in
+from slurmic.git.asking import Git
 from slurmic.selection.paths import contains, count_below, range_below
 from slurmic.selection.rules import SelectionRules
 from slurmic.selection.walk.boundaries import Barriers
 from slurmic.selection.walk.secretnames import secret_names
 from slurmic.selection.walk.walk import Walked
-from slurmic_store import threaded_map
 
 #: So many repositories within the tree are asked at the same time.
 ASKED_AT_ONCE: Final = 4
@@ -67,7 +66,7 @@ def _left_out(
 
 
 def left_out_of_repositories(
-    root: bytes, rules: SelectionRules, walked: Walked, environ: Mapping[str, str]
+    root: bytes, rules: SelectionRules, walked: Walked, git: Git
 ) -> list[bytes]:
     """Files that patterns keep out although a repository within the tree has them in its index.
 
@@ -83,11 +82,12 @@ def left_out_of_repositories(
     if not asked:
         return []
     tracked: set[bytes] = set()
-    answers = threaded_map(
-        lambda folder: tracked_in(os.path.join(root, folder), environ), asked, threads=ASKED_AT_ONCE
-    )
-    for folder, paths in zip(asked, answers, strict=True):
-        tracked.update(folder + b"/" + path for path in paths)
+    for first in range(0, len(asked), ASKED_AT_ONCE):
+        some = asked[first : first + ASKED_AT_ONCE]
+        for folder in some:
+            git.within(folder).ask_index()
+        for folder in some:
+            tracked.update(folder + b"/" + path for path in git.within(folder).index())
     return sorted(_left_out(root, rules, sorted(tracked), walked))
 
 
