@@ -18,7 +18,7 @@ from slurmic.selection.walk.boundaries import Barriers
 from slurmic.selection.walk.secretnames import secret_names
 from slurmic.selection.walk.walk import Walked
 
-#: So many repositories within the tree are asked at the same time.
+#: This many repositories within the tree are asked at the same time.
 ASKED_AT_ONCE: Final = 4
 
 
@@ -40,8 +40,9 @@ def _left_out(
 ) -> dict[bytes, bool]:
     """Those of `tracked` that patterns keep out, and whether they are links.
 
-    Not those that are gone, that lie beyond a symlink put in the place of a folder, or in an
-    excluded folder. A submodule is in the index as a folder; it is a folder like any other.
+    Those that are gone, that lie beyond a symlink which has replaced a folder, or in an excluded
+    folder are not among them. A submodule is in the index as a folder; it is a folder like any
+    other.
 
     `tracked` is sorted.
     """
@@ -54,7 +55,7 @@ def _left_out(
         try:
             mode = os.lstat(os.path.join(root, path)).st_mode
         except PermissionError:
-            # It is there, if its folder could be listed; whoever packs it says what is wrong.
+            # It is there, if its folder could be listed; packing it says what is wrong.
             if not path.startswith(unreadable):
                 found[path] = False
             continue

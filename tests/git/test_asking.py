@@ -72,7 +72,7 @@ def pack(root: Path, **settings: bool) -> dict[str, object]:
 def test_a_submission_lists_the_index_once(project: Path, recorder: Recorder) -> None:
     """The selection needs it, and so does the record, to say what no commit has."""
     git = pack(project)
-    assert [file["path"] for file in git["differing"]] == [".gitignore"]  # type: ignore[attr-defined]
+    assert [file["path"] for file in git["differing"]] == [".gitignore"]
     commands = [command for _folder, command in recorder.asked()]
     assert commands == ["config", "ls-files", "status"]
 
