@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
-from slurmic.git.asking import Asked, Git, tracked_in
+from slurmic.git.asking import Asked, Git
 
 NAMED_FILES = 100
 """How many of the files that differ from the commit are named in a record."""
@@ -81,11 +82,10 @@ class GitQuestion:
 
     def __init__(self, git: Git) -> None:
         self._git = git
-        self._repository = git.repository
         self._asked: tuple[Asked, Asked] | None = None
-        if self._repository is None:
+        if git.repository is None:
             return
-        below = os.path.relpath(os.path.realpath(git.root), self._repository.top)
+        below = os.path.relpath(os.path.realpath(git.root), git.repository.top)
         self._prefix = b"" if below == b"." else below + b"/"
         # Paths are relative to the top of the repository here, to the source tree in the index.
         status = git.start(*_STATUS)
@@ -100,13 +100,12 @@ class GitQuestion:
         """
         if self._asked is None:
             return Provenance(note="not a git repository")
-        status = self._git.answer(self._asked[0])
-        tracked = self._git.index()
-        remotes = self._git.answer(self._asked[1], fine=(0, 1))
-        if self._git.problem is not None or status is None or remotes is None:
-            return Provenance(note=str(self._git.problem and self._git.problem.message))
+        status, remotes = self._answers
+        self._git.index()
+        if self._git.problem is not None:
+            return Provenance(note=self._git.problem.message)
         commit, branch, changes = self._parse(status.split(b"\0"))
-        changes.update((path, "untracked") for path in self._untracked(packed, tracked))
+        changes.update((path, "untracked") for path in packed if not self._git.tracks(path))
         return Provenance(
             commit=commit,
             branch=branch,
@@ -119,23 +118,12 @@ class GitQuestion:
             differing_files=len(changes),
         )
 
-    def _untracked(self, packed: Iterable[bytes], tracked: Sequence[bytes]) -> Iterator[bytes]:
-        """The packed paths that are in no index, neither the repository's nor a submodule's."""
-        known = set(tracked)
-        in_submodules: dict[bytes, set[bytes]] = {}
-        for path in packed:
-            if path in known:
-                continue
-            submodule = path
-            while submodule and submodule not in known:
-                submodule = os.path.dirname(submodule)
-            if submodule:
-                if submodule not in in_submodules:
-                    folder = os.path.join(self._git.root, submodule)
-                    in_submodules[submodule] = set(tracked_in(folder, self._git.environ))
-                if path[len(submodule) + 1 :] in in_submodules[submodule]:
-                    continue
-            yield path
+    @cached_property
+    def _answers(self) -> tuple[bytes, bytes]:
+        """What git says of the tree and of its remotes; empty where it does not answer."""
+        assert self._asked is not None
+        status, remotes = self._asked
+        return self._git.answer(status) or b"", self._git.answer(remotes, fine=(0, 1)) or b""
 
     def _parse(self, status: Iterable[bytes]) -> tuple[str, str, dict[bytes, str]]:
         """Commit, branch, and the tracked files below the source tree that have changed."""

@@ -2,7 +2,7 @@
 
 Words:
     repository: a working tree of git, with its git directory.
-    index: the list of the files that git tracks. It is listed once for a submission.
+    index: the list of the files that git tracks. Each is listed once for a submission.
 
 Files:
     repository: finding the repository that a folder belongs to, as git would.

@@ -1,8 +1,8 @@
-"""Asking git: one environment, one time limit, and the index listed once.
+"""Asking git: one environment, one time limit, and each index listed once.
 
 All questions about one source tree go through one :class:`Git`: a submission asks the questions of
-the selection and of the record of the same one. Answers are fetched when they are needed; until
-then git works beside us.
+the selection and of the record of the same one, and of those that it hands out for repositories
+within the tree. Answers are fetched when they are needed; until then git works beside us.
 """
 
 from __future__ import annotations
@@ -73,7 +73,8 @@ class Asked(NamedTuple):
 class Git:
     """Questions to git about one source tree, answered by processes of their own.
 
-    Use as a context manager: on leaving, processes that still run are ended.
+    Use as a context manager: on leaving, processes whose answers nobody fetched are ended. What is
+    asked later is answered all the same.
 
     Args:
         root: the folder that is asked about, absolute.
@@ -87,11 +88,10 @@ class Git:
         self.root = root
         self.environ = environ
         self.problem: GitProblem | None = None
-        self.is_open = True
         self._patience = PATIENCE_SECONDS
-        self._running: list[Asked] = []
+        self._running: dict[int, Asked] = {}
         self._listing: Asked | None = None
-        self._index: list[bytes] | None = None
+        self._within: dict[bytes, Git] = {}
 
     @cached_property
     def repository(self) -> Repository | None:
@@ -102,24 +102,17 @@ class Git:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.is_open = False
-        for process, output, _problem in self._running:
-            if process is None:
-                continue
-            if process.poll() is None:
-                # With all that it has started, for instance for submodules.
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-            if process.stderr is not None:
-                process.stderr.close()
-            output.close()
+        for git in self._within.values():
+            git.__exit__()
+        for asked in list(self._running.values()):
+            self._end(asked)
+        self._listing = None
 
     def ask_index(self) -> None:
         """Start to list the index, unless that was done; answered beside what the caller does."""
         # All of it, and not with --ignored: that makes git match each path against all patterns,
         # which takes as long as the walk; what the walk left out is soon told from the rest.
-        if self._listing is None and self._index is None:
+        if self._listing is None and "_index" not in vars(self):
             self._listing = self.start("ls-files", "-c", "-z")
 
     def index(self) -> list[bytes]:
@@ -128,19 +121,52 @@ class Git:
         Empty if git does not answer (see `problem`). The paths need not exist any more; those of
         submodules are folders.
         """
-        if self._index is None:
-            self.ask_index()
-            assert self._listing is not None
-            self._index = (self.answer(self._listing) or b"").split(b"\0")[:-1]
         return self._index
 
-    def start(self, *arguments: str, at: bytes | None = None, said: bytes = b"") -> Asked:
+    @cached_property
+    def _index(self) -> list[bytes]:
+        self.ask_index()
+        assert self._listing is not None
+        return (self.answer(self._listing) or b"").split(b"\0")[:-1]
+
+    @cached_property
+    def _tracked(self) -> frozenset[bytes]:
+        return frozenset(self.index())
+
+    def tracks(self, path: bytes) -> bool:
+        """Whether `path` (relative to the root) is in the index, or in that of its submodule."""
+        if path in self._tracked:
+            return True
+        submodule = os.path.dirname(path)
+        while submodule and submodule not in self._tracked:
+            submodule = os.path.dirname(submodule)
+        return bool(submodule) and self.within(submodule).tracks(path[len(submodule) + 1 :])
+
+    def within(self, folder: bytes) -> Git:
+        """What is asked about a repository in `folder` (relative to the root); always the same one.
+
+        Its problems are its own: git answers about this tree even if a repository in it is broken.
+        """
+        git = self._within.get(folder)
+        if git is None:
+            git = self._within[folder] = Git(os.path.join(self.root, folder), self.environ)
+        return git
+
+    def start(
+        self,
+        *arguments: str,
+        at: bytes | None = None,
+        said: bytes = b"",
+        may_fetch: bool = False,
+    ) -> Asked:
         """Start a question.
 
         Args:
             arguments: git's.
             at: the folder that git is run in; None for the root.
             said: its standard input.
+            may_fetch: the answer is needed even if git has to get it from a remote (in a partial
+                clone).
 
         Returns:
             what :meth:`answer` takes. If git cannot be run, that is said there: nobody may ever
@@ -155,7 +181,7 @@ class Git:
             process = subprocess.Popen(
                 (*_GIT, *arguments),
                 cwd=at or self.root,
-                env=git_environment(self.environ),
+                env=git_environment(self.environ, may_fetch=may_fetch),
                 stdin=questions or subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.PIPE,
@@ -172,11 +198,11 @@ class Git:
                 questions.close()
         keep_apart(process.pid)
         asked = Asked(process, output)
-        self._running.append(asked)
+        self._running[process.pid] = asked
         return asked
 
     def answer(self, asked: Asked, fine: tuple[int, ...] = (0,)) -> bytes | None:
-        """Wait for the answer to a question.
+        """Wait for the answer to a question. It is given once.
 
         Args:
             asked: as :meth:`start` gave it.
@@ -194,6 +220,9 @@ class Git:
         began = time.monotonic()
         try:
             _, errors = process.communicate(timeout=max(_AT_LEAST_SECONDS, self._patience))
+            if process.returncode in fine:
+                asked.output.seek(0)
+                return asked.output.read()
         except subprocess.TimeoutExpired:
             self._note_problem(
                 f"git did not answer within {PATIENCE_SECONDS:g} seconds",
@@ -202,9 +231,7 @@ class Git:
             return None
         finally:
             self._patience -= time.monotonic() - began
-        if process.returncode in fine:
-            asked.output.seek(0)
-            return asked.output.read()
+            self._end(asked)
         said = errors.decode("utf-8", "replace").strip()
         if "dubious ownership" in said and self.repository is not None:
             top = os.fsdecode(self.repository.top)
@@ -223,28 +250,18 @@ class Git:
     def _note_problem(self, message: str, hint: str) -> None:
         self.problem = self.problem or GitProblem(message, hint)
 
-
-def tracked_in(folder: bytes, environ: Mapping[str, str]) -> list[bytes]:
-    """The paths in the index of the repository at `folder`, below it and relative to it,
-    submodules in it included.
-
-    Empty if git does not answer.
-    """
-    import subprocess
-
-    try:
-        done = subprocess.run(
-            (*_GIT, "ls-files", "-c", "-z", "--recurse-submodules"),
-            cwd=folder,
-            env=git_environment(environ),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=PATIENCE_SECONDS,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return []
-    return done.stdout.split(b"\0")[:-1] if done.returncode == 0 else []
+    def _end(self, asked: Asked) -> None:
+        process = asked.process
+        if process is None or self._running.pop(process.pid, None) is None:
+            return
+        if process.poll() is None:
+            # With all that it has started, for instance for submodules.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        if process.stderr is not None:
+            process.stderr.close()
+        asked.output.close()
 
 
 def _in_memory(content: bytes) -> BinaryIO:
@@ -254,15 +271,17 @@ def _in_memory(content: bytes) -> BinaryIO:
     return file
 
 
-def git_environment(environ: Mapping[str, str]) -> dict[str, str]:
+def git_environment(environ: Mapping[str, str], *, may_fetch: bool = False) -> dict[str, str]:
     """`environ` without what would lead git to another repository, index or language.
 
     Asking must not write into the user's repository (optional locks), nor wait for the network
-    (lazy fetch).
+    (lazy fetch), unless it `may_fetch`.
     """
     kept = {
         name: value
         for name, value in environ.items()
         if not name.startswith("GIT_") or name in _KEPT or name.startswith(_KEPT_STARTS)
     }
-    return {**kept, "GIT_OPTIONAL_LOCKS": "0", "GIT_NO_LAZY_FETCH": "1", "LC_ALL": "C"}
+    if not may_fetch:
+        kept["GIT_NO_LAZY_FETCH"] = "1"
+    return {**kept, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}

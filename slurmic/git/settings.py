@@ -82,7 +82,9 @@ def hidden_ignore_files(git: Git, repository: Repository) -> dict[bytes, bytes]:
             del objects[path]
     if not objects:
         return {}
-    asked = git.start("cat-file", "--batch", at=top, said=b"\n".join(objects.values()))
+    # A partial clone may not have them; git gets them, too, when it is asked what is ignored.
+    said = b"\n".join(objects.values())
+    asked = git.start("cat-file", "--batch", at=top, said=said, may_fetch=True)
     answer = git.answer(asked) or b""
     contents: dict[bytes, bytes] = {}
     for path in objects:

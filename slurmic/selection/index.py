@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
-from slurmic.git.asking import tracked_in
+from slurmic.git.asking import Git
 from slurmic.selection.paths import contains, count_below, range_below
 from slurmic.selection.rules import SelectionRules
 from slurmic.selection.walk.boundaries import Barriers
 from slurmic.selection.walk.secretnames import secret_names
 from slurmic.selection.walk.walk import Walked
-from slurmic_store import threaded_map
 
-#: So many repositories within the tree are asked at the same time.
+#: This many repositories within the tree are asked at the same time.
 ASKED_AT_ONCE: Final = 4
 
 
@@ -41,8 +40,9 @@ def _left_out(
 ) -> dict[bytes, bool]:
     """Those of `tracked` that patterns keep out, and whether they are links.
 
-    Not those that are gone, that lie beyond a symlink put in the place of a folder, or in an
-    excluded folder. A submodule is in the index as a folder; it is a folder like any other.
+    Those that are gone, that lie beyond a symlink which has replaced a folder, or in an excluded
+    folder are not among them. A submodule is in the index as a folder; it is a folder like any
+    other.
 
     `tracked` is sorted.
     """
@@ -55,7 +55,7 @@ def _left_out(
         try:
             mode = os.lstat(os.path.join(root, path)).st_mode
         except PermissionError:
-            # It is there, if its folder could be listed; whoever packs it says what is wrong.
+            # It is there, if its folder could be listed; packing it says what is wrong.
             if not path.startswith(unreadable):
                 found[path] = False
             continue
@@ -67,7 +67,7 @@ def _left_out(
 
 
 def left_out_of_repositories(
-    root: bytes, rules: SelectionRules, walked: Walked, environ: Mapping[str, str]
+    root: bytes, rules: SelectionRules, walked: Walked, git: Git
 ) -> list[bytes]:
     """Files that patterns keep out although a repository within the tree has them in its index.
 
@@ -83,11 +83,12 @@ def left_out_of_repositories(
     if not asked:
         return []
     tracked: set[bytes] = set()
-    answers = threaded_map(
-        lambda folder: tracked_in(os.path.join(root, folder), environ), asked, threads=ASKED_AT_ONCE
-    )
-    for folder, paths in zip(asked, answers, strict=True):
-        tracked.update(folder + b"/" + path for path in paths)
+    for first in range(0, len(asked), ASKED_AT_ONCE):
+        some = asked[first : first + ASKED_AT_ONCE]
+        for folder in some:
+            git.within(folder).ask_index()
+        for folder in some:
+            tracked.update(folder + b"/" + path for path in git.within(folder).index())
     return sorted(_left_out(root, rules, sorted(tracked), walked))
 
 

@@ -180,7 +180,7 @@ def glob_test(entries: tuple[str, ...]) -> Callable[[bytes], bool]:
     """A test whether a folder, relative to code_root, matches one of the globs `entries`.
 
     Raises:
-        ConfigError: one is no pattern.
+        ConfigError: one is not a pattern.
     """
     # Here and not above: importing it takes longer than selecting from a project of 3,000 files.
     import pathspec

@@ -198,10 +198,11 @@ def _with_warnings(
     """The selection, with all that the user should know of it."""
     root, walked = found.tree.root, found.walked
     problem = git.problem if found.tree.repository is not None else None
-    nested = left_out_of_repositories(root, rules, walked, git.environ)
+    nested = left_out_of_repositories(root, rules, walked, git)
     symlinks = _selected(walked.links, walked.paths)
     environments = Environments.among(walked.environments, walked.paths)
-    add_back = AddBack(walked.levels, environments.folders, tracked, lambda: _late_index(git))
+    # Where the index was not needed so far, it may turn out to matter after all.
+    add_back = AddBack(walked.levels, environments.folders, tracked, git.index)
     folders = list(environment_warnings(walked.paths, environments))
     added = add_back.many(walked.paths, warn_added) if warn_added else {}
     if added:
@@ -228,14 +229,6 @@ def _with_warnings(
         environments=environments,
         add_back=add_back,
     )
-
-
-def _late_index(git: Git) -> list[bytes]:
-    """What is in git's index, for when that turns out to matter after all."""
-    if git.is_open:
-        return git.index()
-    with Git(git.root, git.environ) as again:
-        return again.index()
 
 
 def absolute_root(root: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> bytes:

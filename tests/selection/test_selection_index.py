@@ -142,6 +142,34 @@ def test_sparse_checkouts(tree: Sandbox, options: list[str]) -> None:
     selected(tree)
 
 
+def test_a_partial_clone_gets_the_gitignore_that_it_lacks(sandbox: Sandbox) -> None:
+    """git fetches it to say what is ignored; without it, ignored files would be packed."""
+    origin = sandbox.base / "origin"
+    for path, content in ((".gitignore", "*.log\n"), ("a.c", ""), ("sub/.gitignore", "*.txt\n")):
+        sandbox.write(path, content, below=origin)
+    person = ("-c", "user.name=n", "-c", "user.email=e")
+    for arguments in (("init", "-q", "."), ("add", "."), (*person, "commit", "-qm", "all")):
+        sandbox.git(*arguments, cwd=origin)
+    sandbox.git("config", "uploadpack.allowFilter", "true", cwd=origin)
+    sandbox.git("config", "uploadpack.allowAnySHA1InWant", "true", cwd=origin)
+    sandbox.root.rmdir()
+    sandbox.git(
+        "clone",
+        "-q",
+        "--filter=blob:none",
+        "--sparse",
+        f"file://{origin}",
+        "root",
+        cwd=sandbox.base,
+    )
+    sandbox.write("sub/new.txt")
+    sandbox.write("sub/new.c")
+    selection = select(sandbox.root, RULES, environ=sandbox.environ)
+    assert selection.paths == [b".gitignore", b"a.c", b"sub/new.c"]
+    assert selection.warnings == ()
+    assert b"sub/new.txt" not in sandbox.git("ls-files", "-o", "--exclude-standard")
+
+
 def test_the_configuration_of_a_linked_worktree(repository: Sandbox) -> None:
     """``config.worktree`` is in the worktree's own git directory, ``config`` in the common one."""
     repository.git(

@@ -54,7 +54,7 @@ def test_selection_is_git_plus_the_formula(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(walk, "BATCH_AT_FIRST", batch)
         patch.setattr(walk, "REMEMBERED_AT_MOST", remembered)
-        patch.setattr(walk, "DOUBTFUL_AT_MOST", maybe_tracked)
+        patch.setattr(walk, "MAYBE_TRACKED_AT_MOST", maybe_tracked)
         help_with_small_trees(patch, lister)
         selection = select(sandbox.root, rules, environ=sandbox.environ)
     assert selection.paths == expected

@@ -29,7 +29,7 @@ from slurmic.selection.ignore.patterns import (
     parse_rule,
 )
 
-#: So many ignore files stay ready for use from one selection to the next.
+#: This many ignore files stay parsed from one selection to the next.
 FILES_AT_MOST: Final = 256
 
 
@@ -99,7 +99,7 @@ class _Filter(NamedTuple):
             name
             for name in names
             if name not in literals
-            # Without a dot in it this looks up its last byte, which is no extension.
+            # Without a dot in it this looks up its last byte, which is not an extension.
             and name[name.rfind(b".") :] not in extensions
             and not name.endswith(ends)
             and not name.startswith(starts)

@@ -124,7 +124,7 @@ class Barrier:
 
 
 class Barriers:
-    """Finds the barrier above a path, for the few paths that the walk does not come by.
+    """Finds the barrier above a path, for the few paths that the walk does not pass.
 
     Args:
         root: absolute.

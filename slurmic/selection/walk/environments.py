@@ -1,8 +1,8 @@
-"""Environments of Python within the tree: nobody means to pack one.
+"""Python environments in the source tree, which are packed only by mistake.
 
 An environment is a folder with a ``pyvenv.cfg`` (venv, virtualenv, uv) or a ``conda-meta``
-(conda, mamba, pixi). One that is made in code_root itself has its files beside the project's, and
-only its libraries can be told from those by their folders.
+(conda, mamba, pixi). One that was made in code_root itself has its files beside the project's, and
+only its libraries can be told apart, by their folders.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from slurmic.selection.paths import count_below, range_below
 ENVIRONMENT_FILE: Final = b"pyvenv.cfg"
 ENVIRONMENT_FOLDER: Final = b"conda-meta"
 
-#: How the paths of folders begin that are an environment's, and no project's.
+#: How the paths of folders begin that belong to an environment and never to a project.
 _LIBRARIES: Final = (b"include/python", b"lib/pypy", b"lib/python", b"lib64/python")
 
 
@@ -26,9 +26,9 @@ class Environments:
     """The environments that files are packed from.
 
     Attributes:
-        folders: relative to code_root, sorted; none is in another. Of code_root, where it is an
-            environment itself, the folders that belong to that.
-        root: whether there are such.
+        folders: relative to code_root, sorted; none is in another. If code_root itself is an
+            environment, the folders in it that belong to the environment.
+        root: whether any of them are such folders.
     """
 
     folders: tuple[bytes, ...]
@@ -36,7 +36,7 @@ class Environments:
 
     @classmethod
     def among(cls, directories: Iterable[bytes], paths: Sequence[bytes]) -> Environments:
-        """Those of `folders` that any of `paths`, which are sorted, are in."""
+        """Those of `directories` that any of the sorted `paths` are in."""
         found = set(directories)
         own: set[bytes] = set()
         if b"" in found:
@@ -52,7 +52,7 @@ class Environments:
 
 
 def _folders(paths: Sequence[bytes], start: bytes) -> Iterator[bytes]:
-    """The folders of `paths`, which are sorted, that begin so; `start` ends within a name."""
+    """The folders of the sorted `paths` that begin with `start`, which ends within a name."""
     index = bisect_left(paths, start)
     while index < len(paths) and paths[index].startswith(start):
         name, slash, _ = paths[index][len(start) :].partition(b"/")

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from typing import IO, Any
 
 Listing = tuple[list[bytes], list[bytes], list[bytes]]
-"""The names in one directory: of regular files, of directories, and of symlinks. All else that may
-be there (sockets, devices) is left out."""
+"""The names in one folder: of regular files, of folders, and of symlinks. Anything else (sockets,
+devices) is left out."""
 
 _LENGTH_BYTES = 8
 
@@ -51,7 +51,7 @@ def receive(file: IO[bytes]) -> Any:
     """Read a message.
 
     Raises:
-        EOFError: there is none, or the writer has ended amid it.
+        EOFError: there is none, or the writer ended in the middle of it.
     """
     length = file.read(_LENGTH_BYTES)
     content = file.read(int.from_bytes(length, "little"))
@@ -59,7 +59,7 @@ def receive(file: IO[bytes]) -> Any:
 
 
 def serve(requests: IO[bytes], answers: IO[bytes]) -> None:
-    """List the folders of each request until there is no more.
+    """List the folders of each request until there are no more requests.
 
     A request is a list of paths, relative to the current folder. Its answer is a list with a
     :data:`Listing` for each, or the errno that says why there is none.

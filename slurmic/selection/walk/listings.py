@@ -1,13 +1,13 @@
-"""The folders of one walk, listed by whoever is quickest.
+"""Listing the folders of one walk, with help where that is faster.
 
-Most trees are listed before anybody could come to help. In a large one, listing is most of the
-work, and it is done in the kernel, on one processor while others idle; so another process lists
-some of the folders (module `listing`, as a program). Threads would not do: the interpreter lets
-one of them run at a time, and handing it over for each name costs more than the listing. Where
-listing is waiting, on a network filesystem, it is the other way round: threads wait side by side.
+Most trees are listed before help could start. In a large one, listing is most of the work, and the
+kernel does it on one processor while others idle; so another process lists some of the folders
+(module `listing`, as a program). Threads would not help there: the interpreter runs one of them at
+a time, and switching for each name costs more than the listing. On a network filesystem, where
+listing means waiting, it is the other way round: threads wait side by side.
 
-Nobody but the walk decides what is listed, and what follows from it. If the other process cannot be
-started, or ends before its time, the walk is as good without it.
+The walk alone decides what is listed, and what follows from it. If the other process cannot be
+started, or ends early, the walk does all of it.
 """
 
 from __future__ import annotations
@@ -30,42 +30,39 @@ if TYPE_CHECKING:
 Mark = TypeVar("Mark")
 Outcome = Listing | OSError
 
-#: So many folders are listed before another process is started. That takes 10 ms on a local
-#: disk; Python needs 7 to 14 to start, of which we wait for less than two.
+#: This many folders are listed before another process is started. That takes 10 ms on a local
+#: disk; Python needs 7 to 14 ms to start, of which we wait for less than two.
 ALONE_AT_MOST: Final = 1000
 
-#: So many are listed between two looks at the others, or at the clock.
+#: This many are listed between two looks at the others, or at the clock.
 TURN: Final = 16
 
-#: Of less pending than this, the other process is not asked for any; a request costs what two
-#: listings do. The walk goes down first, so even in a large tree no more may be pending at a time.
+#: With fewer pending than this, the other process gets none: a request costs as much as two
+#: listings. The walk goes down first, so even a large tree may never have more pending at a time.
 PENDING_AT_LEAST: Final = 8
 
-#: At most so many are asked of it at a time: two milliseconds of listing.
+#: It gets this many at a time, at most: two milliseconds of listing.
 REQUEST_AT_MOST: Final = 256
 
 #: It has the next request before it is done with one. If it had to be woken up for each, it would
-#: often be on our processor, where the kernel puts who reads what is just being written.
+#: often run on our processor: the kernel wakes a reader where the writer is.
 REQUESTS_AT_MOST: Final = 2
 
 
 class _Others(Protocol):
-    """Somebody else who lists folders."""
+    """What lists folders beside this thread."""
 
     def share(self, pending: int) -> int:
-        """How many to ask for next, if so many are to be listed."""
+        """How many of the `pending` folders to ask for next."""
 
     def ask(self, directories: list[bytes]) -> None:
-        """Let them list `folders`, after those that they have been asked for before."""
+        """Let them list `directories`, after those that they were asked for before."""
 
     def answered(self) -> bool:
         """Whether there is an answer already."""
 
     def answer(self) -> Iterable[Outcome] | None:
-        """The outcome for each folder of the next answer; None if there will be none any more.
-
-        Waits for it.
-        """
+        """Wait for the next answer: the outcome for each of its folders; None if none will come."""
 
     def close(self) -> None:
         """Leave nothing running. What was asked for is given up."""
@@ -102,7 +99,7 @@ class Listings(Generic[Mark]):
     def __iter__(self) -> Iterator[tuple[Mark, bytes, Outcome]]:
         """Each pending folder with its mark and its listing, or why there is none.
 
-        They come in no particular order, those that are added meanwhile among them.
+        They come in no particular order, and include those that are added meanwhile.
         """
         base, pending, asked = self._base, self.pending, self._asked
         listed = 0

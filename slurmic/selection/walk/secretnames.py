@@ -47,7 +47,7 @@ def _pattern() -> re.Pattern[bytes]:
 
 
 def secret_names(names: Iterable[bytes]) -> list[bytes]:
-    """Those of `names`, of files and without their folders, that secrets usually have."""
+    """Those of `names` (of files, without their folders) that secrets usually have."""
     return [
         name
         for name in names
@@ -56,12 +56,12 @@ def secret_names(names: Iterable[bytes]) -> list[bytes]:
 
 
 def may_be_public(path: bytes) -> bool:
-    """Whether only the content of the file tells a secret from what is none."""
+    """Whether only the content of the file tells whether it is a secret."""
     return path.lower().endswith(_KEY_ENDINGS)
 
 
 def is_public(content: bytes) -> bool:
-    """Whether what seems to be a key by its name is none: certificates and public keys.
+    """Whether what is named like a key is not secret: certificates and public keys.
 
     Args:
         content: of the file, at least its first megabyte.

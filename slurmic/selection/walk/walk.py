@@ -1,14 +1,14 @@
-"""The one walk over the tree.
+"""The one walk over the source tree.
 
 Folders that cannot contribute are never entered. A file is tested for its suffix first, since
 that settles it; what no suffix takes in folders that are not ignored is collected, and decided
 in batches. Below an ignored folder only the suffix counts, no .gitignore is read, and if there
-is no suffix to look for it is not entered at all.
+is no suffix to look for, it is not entered at all.
 
-Listing the folders takes most of the time (module `listings`), so what is done for each file
-must be next to nothing. In all folders of a *zone* git's verdict on a name is the same; a zone
-remembers names that are packed, and a folder without subfolders, all of whose names are
-remembered, is done after a single comparison of sets.
+Listing the folders takes most of the time (module `listings`), so hardly anything may be done for
+each file. In all folders of a *zone* git's verdict on a name is the same; a zone
+remembers names that are packed, and a folder without subfolders whose names are all remembered
+takes a single comparison of sets.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ from slurmic.selection.walk.environments import ENVIRONMENT_FILE, ENVIRONMENT_FO
 from slurmic.selection.walk.listings import Listings
 from slurmic.selection.walk.secretnames import secret_names
 
-#: So many names are decided at a time, at most. More would save nothing, and the names of a
-#: million ignored files of data should never be held together.
+#: This many names are decided at a time, at most. More would save nothing, and the names of a
+#: million ignored data files should never be in memory together.
 BATCH_AT_MOST: Final = 1000
 BATCH_AT_FIRST: Final = 16
 
-#: So many names a zone remembers, at most; in a tree where names repeat they are soon all there.
+#: A zone remembers this many names, at most; where names repeat, it soon has all of them.
 REMEMBERED_AT_MOST: Final = 1000
 
-#: Above this, ignored paths are not held one by one any more.
-DOUBTFUL_AT_MOST: Final = 10_000
+#: Above this, ignored paths are no longer kept one by one.
+MAYBE_TRACKED_AT_MOST: Final = 10_000
 
 # Names that mean something to the walk itself; never remembered.
 _NOTED: Final = frozenset({GITIGNORE, GIT_DIRECTORY, ENVIRONMENT_FILE, *MARKERS})
@@ -58,15 +58,15 @@ class Walked:
 
     Attributes:
         paths: selected files and links, sorted by their bytes.
-        links: links that were come by, selected or not.
-        suspects: selected files that look like secrets by their names.
+        links: all links that the walk has passed, selected or not.
+        suspects: selected files with names that secrets have.
         levels: what is ignored in folders that have a .gitignore, and in the root, by their
             paths with a slash at the end; none where only the suffixes count.
         maybe_tracked: where files may have been left out that are in git's index: ignored files and
             folders, and folders that could not be listed. b"" means everywhere.
-        environments: folders that hold an environment of Python; some may be named twice.
-        repositories: folders below the root that hold a repository of their own, but for those
-            in an ignored one.
+        environments: folders that hold a Python environment; some may be named twice.
+        repositories: folders below the root that hold a repository of their own, except those
+            in an ignored folder.
         unreadable: folders that could not be listed.
         unreadable_rules: .gitignore files that could not be read.
     """
@@ -91,7 +91,7 @@ class _Zone:
         packed: names of files that are packed; not all of them.
         folders: the zones that folders of these names are in; not all of them.
         names, paths: files and links yet to be decided.
-        batch: how many of them are waited for.
+        batch: how many of them are decided together.
     """
 
     __slots__ = ("batch", "folders", "level", "names", "packed", "paths")
@@ -111,9 +111,9 @@ def walk(
     level: FolderRules | None,
     prefix: bytes = b"",
     hidden: Mapping[bytes, bytes] = _NONE,
-    on_doubt: Callable[[], None] = lambda: None,
+    on_maybe_tracked: Callable[[], None] = lambda: None,
 ) -> Walked:
-    """Select the files below `root`, but for what git's index says.
+    """Select the files below `root` by suffixes and ignore files; git's index comes later.
 
     Args:
         root: absolute path of a folder.
@@ -124,12 +124,12 @@ def walk(
             empty; for the names of ignore files.
         hidden: contents of .gitignore files that count although they are not there, by their paths
             from the top of the repository.
-        on_doubt: called as soon as the first entry is put into `Walked.maybe_tracked`.
+        on_maybe_tracked: called as soon as the first entry is put into `Walked.maybe_tracked`.
 
     Raises:
         OSError: `root` itself cannot be listed.
     """
-    return _Walk(root, rules, prefix, hidden, on_doubt).run(level)
+    return _Walk(root, rules, prefix, hidden, on_maybe_tracked).run(level)
 
 
 class _Walk:
@@ -141,13 +141,13 @@ class _Walk:
         rules: SelectionRules,
         prefix: bytes,
         hidden: Mapping[bytes, bytes],
-        on_doubt: Callable[[], None],
+        on_maybe_tracked: Callable[[], None],
     ) -> None:
         self._walked = Walked()
         self._base = root if root.endswith(b"/") else root + b"/"
         self._prefix = prefix
         self._hidden = hidden
-        self._on_doubt = on_doubt
+        self._on_maybe_tracked = on_maybe_tracked
         # Among folders in which anything may apply, none are alike.
         self._remembered_at_most = 0 if hidden else REMEMBERED_AT_MOST
         self._endings = () if rules.include else rules.endings
@@ -163,7 +163,7 @@ class _Walk:
         """Walk the tree, `level` being that of its root."""
         paths = self._walked.paths
         if level is None:
-            self._doubt([b""])
+            self._add_maybe_tracked([b""])
         else:
             self._walked.levels[b""] = level
         with self._listings as listings:
@@ -193,13 +193,13 @@ class _Walk:
             raise error
         if not isinstance(error, (FileNotFoundError, NotADirectoryError)):  # removed meanwhile
             self._walked.unreadable.append((directory[:-1], error))
-            self._doubt([directory[:-1]])
+            self._add_maybe_tracked([directory[:-1]])
 
-    def _doubt(self, paths: list[bytes]) -> None:
+    def _add_maybe_tracked(self, paths: list[bytes]) -> None:
         maybe_tracked = self._walked.maybe_tracked
         if not maybe_tracked:
-            self._on_doubt()
-        if len(maybe_tracked) + len(paths) > DOUBTFUL_AT_MOST:
+            self._on_maybe_tracked()
+        if len(maybe_tracked) + len(paths) > MAYBE_TRACKED_AT_MOST:
             maybe_tracked[:] = [b""]
         else:
             maybe_tracked += paths
@@ -212,7 +212,7 @@ class _Walk:
         folders: list[bytes],
         links: list[bytes],
     ) -> None:
-        """Do all that there is to do about a folder."""
+        """Treat a folder in full."""
         walked = self._walked
         noted = _NOTED.intersection(names)
         if noted and directory and mark_of(self._base + directory, noted):
@@ -310,7 +310,7 @@ class _Walk:
                 self._decide(zone)
 
     def _suspect(self, directory: bytes, taken: Iterable[bytes]) -> list[bytes]:
-        """Note those of the names `taken` that look like secrets; which."""
+        """Remember those of the names `taken` that secrets have, and give them."""
         secret = secret_names(taken)
         self._walked.suspects += [directory + name for name in secret]
         return secret
@@ -326,7 +326,7 @@ class _Walk:
         if len(kept) < len(different):
             verdicts = list(zip(zone.names, zone.paths, strict=True))
             discovered = [path for name, path in verdicts if name in kept]
-            self._doubt([path for name, path in verdicts if name not in kept])
+            self._add_maybe_tracked([path for name, path in verdicts if name not in kept])
         walked.paths += discovered
         secret = set(secret_names(kept))
         if secret:
@@ -338,7 +338,7 @@ class _Walk:
         zone.names, zone.paths = [], []
 
     def _descend(self, zone: _Zone, directory: bytes, folders: list[bytes]) -> None:
-        """Enter the folders of one folder that can contribute."""
+        """Enter the subfolders of a folder that can contribute."""
         pending = self._listings.pending
         new = [name for name in folders if name not in zone.folders]
         children = self._learn_folders(zone, directory, new) if new else zone.folders
@@ -347,7 +347,7 @@ class _Walk:
             if child is None:
                 continue
             if child.level is None and zone.level is not None:
-                self._doubt([directory + name])
+                self._add_maybe_tracked([directory + name])
             if child.level is not None or self._adds_back:
                 pending.append((child, directory + name + b"/"))
 

@@ -1,13 +1,13 @@
-"""Are there many files that a suffix adds back although git ignores them?
+"""Whether many files are added back by a suffix although git ignores them.
 
-The walk takes files by their suffix, and does not ask what git says of them: it would cost a good
-part of its time. So every so many-th file of the selection is asked about afterwards, and all of
-them only if that says that there may be many. Nothing that is in git's index counts, and it is
-looked there first; so in most trees no rule is looked at.
+The walk takes files by their suffix and does not ask what git says of them: that would cost a good
+part of its time. So a sample of the selection is asked about afterwards, and all of it only if the
+sample says that there may be many. Files in git's index do not count, and the index is looked at
+first; so in most trees no rule is looked at.
 
-Limits: numbers not far above what is asked for may be missed if the files are spread thinly over a
-large selection. What is in the index of a nested repository counts as added back, since only one
-index is known.
+Limits: a number just above the threshold may be missed if the files are spread thinly over a large
+selection. Files in the index of a nested repository count as added back, since only one index is
+known.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from typing import Final
 from slurmic.selection.ignore.folderrules import FolderRules
 from slurmic.selection.paths import contains
 
-#: A sample would have so many files of the smallest number that matters, on average.
+#: How many of the smallest number of files that matters a sample has, on average.
 SAMPLED: Final = 4
 
-#: Files below this are not asked about when it is bytes that count: so many that they weigh much
-#: are noticed by their number.
+#: Smaller files (in bytes) are not asked about when size counts: if there are enough of them to
+#: matter, their number is noticed.
 LARGE_FILE: Final = 100_000
 
 #: Folders, each with files in it that are added back. A folder that git ignores stands for all
-#: that is below it; any other for the ignored files right in it.
+#: that is below it; any other for the ignored files directly in it.
 AddedFiles = dict[bytes, list[bytes]]
 
 
@@ -36,9 +36,9 @@ class AddBack:
     Args:
         levels: what is ignored in folders that have a .gitignore, and in the root, by their
             paths with a slash at the end; empty if only suffixes count.
-        environments: folders whose files do not count: they are warned of as what they are.
+        environments: folders whose files do not count: environments have a warning of their own.
         tracked: what is in git's index, sorted; None if that is not known yet.
-        ask: finds it out, then.
+        ask: gives it in that case.
     """
 
     def __init__(
@@ -91,14 +91,14 @@ class AddBack:
         step = max(1, more_than // SAMPLED)
         found = self.files(paths[step // 2 :: step])
         if step > 1:
-            # Chance may have left it a third of what it should have.
+            # By chance, a sample may have only a third of what it should have.
             if 3 * step * _count(found) <= more_than:
                 return {}
             found = self.files(paths)
         return found if _count(found) > more_than else {}
 
     def heavy(self, paths: Sequence[bytes], sizes: Sequence[int], more_than: int) -> AddedFiles:
-        """The same by their bytes.
+        """All of the selected `paths` that are added back, if they are larger in all; else none.
 
         Args:
             paths: selected.

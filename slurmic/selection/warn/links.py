@@ -15,7 +15,7 @@ def link_warnings(
 ) -> Iterator[SelectionWarning]:
     """Warn of packed links whose targets will not be in the code folder.
 
-    A target is judged by its path alone: a link through another link counts by where it seems to
+    A target is judged by its path alone: of a link through another link, by where it seems to
     lead.
 
     Args:
@@ -29,7 +29,7 @@ def link_warnings(
         try:
             target = os.readlink(os.path.join(root, link))
         except OSError:
-            continue  # replaced since; whoever packs it finds out
+            continue  # replaced since; packing it will tell
         resolved = os.path.normpath(os.path.join(os.path.dirname(link), target))
         if os.path.isabs(target) or resolved == b".." or resolved.startswith(b"../"):
             outside.append(link)

@@ -13,7 +13,7 @@ from slurmic.selection.walk.secretnames import is_public, may_be_public
 from slurmic.selection.warn.warning import SelectionWarning
 from slurmic.text import counted
 
-#: So many files that look like keys are looked into, at most, and so far.
+#: This many files that are named like keys are read, at most, and this many bytes of each.
 READ_AT_MOST: Final = 100
 HEAD: Final = 1 << 20
 
@@ -23,7 +23,7 @@ def secret_warnings(
 ) -> Iterator[SelectionWarning]:
     """Warn of files whose names say that they hold secrets.
 
-    Certificates and public keys do not; of very many files all are believed to.
+    Certificates and public keys do not. Of very many files, all are taken for secrets.
 
     Args:
         root: absolute.
