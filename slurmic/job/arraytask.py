@@ -52,7 +52,7 @@ def load_call(path: str | os.PathLike[str], number: int) -> Any:
     """One task's call as submitit takes it, a DelayedSubmission.
 
     Raises:
-        CallsFileError: it is no such file, or has no such task.
+        CallsFileError: it is not such a file, or has no such task.
     """
     from slurmic.job.delayed import DelayedSubmission
 

@@ -132,7 +132,7 @@ class Audit:
 
     def _say(self, *lines: str) -> None:
         stream = self._stream or sys.stderr
-        # The job may have closed its standard error; then there is nobody to tell.
+        # The job may have closed its standard error; then there is nowhere to say it.
         with contextlib.suppress(OSError, ValueError, AttributeError):
             print(*lines, sep="\n", file=stream, flush=True)
 

@@ -20,7 +20,7 @@ from slurmic.job.frozen_code import FrozenCode
 from slurmic.job.own_folder import own_code
 
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
-"""A shell's exit codes for a command that is not there, or is no program."""
+"""A shell's exit codes for a command that does not exist, or is not a program."""
 
 _START = (
     "import sys; sys.path[:] = [entry for entry in sys.path if entry]; "

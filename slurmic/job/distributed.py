@@ -214,7 +214,7 @@ class PyTorchDistributedTask(Task):
         process = subprocess.Popen(
             ["bash", "-c", f"trap '' {submitit.JobEnvironment.USR_SIG}\n{command}"],
             env=variables,
-            start_new_session=local,  # Slurm ends what a job has started; nobody does so here
+            start_new_session=local,  # Slurm ends what a job has started; here we have to
         )
         try:
             status = process.wait()

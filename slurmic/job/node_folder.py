@@ -10,9 +10,8 @@ node that run from the same snapshot share the unpacked folder.
                                      code/      unpacked under another name, then renamed
 
 Who ends last gets the first lock exclusively, and removes the folder. A job that is killed cannot
-do so, but a lock ends with its process: the next job of this user on the node removes what nobody
-holds a lock on. (The temporary folder of a node is no network filesystem, so locks can be trusted
-there.)
+do so, but a lock ends with its process: the next job of this user on the node removes what no
+process holds a lock on. (A node's temporary folder is local, so locks can be trusted there.)
 """
 
 from __future__ import annotations
@@ -90,7 +89,7 @@ def _private_folder(folder: str) -> str:
 
 
 def _hold(folder: str, archive: str) -> int:
-    """Unpack the archive if nobody has; a file descriptor that holds the folder."""
+    """Unpack the archive unless that was done; a file descriptor that holds the folder."""
     while True:
         with contextlib.suppress(FileExistsError):
             os.mkdir(folder, 0o700)
@@ -141,7 +140,7 @@ def _unpack(archive: str, folder: str) -> None:
 
 
 def _leave(folder: str, lock: int, owner: int) -> None:
-    """Give the lock back, and remove the folder if nobody else holds it."""
+    """Give the lock back, and remove the folder if no other process holds it."""
     if os.getpid() != owner:
         return  # a forked child runs the same exit handlers
     with contextlib.suppress(OSError):

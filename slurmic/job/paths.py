@@ -76,9 +76,9 @@ class SourceTree:
     def at(cls, root: str, prefixes: Iterable[str] = ()) -> SourceTree:
         """The tree at ``root``; ``prefixes`` are sys.prefix and its like.
 
-        A prefix strictly inside the tree is no code. Of a prefix that is the tree itself (a virtual
-        environment made in the project's folder), only the library folder is not. A tree inside a
-        prefix (``/usr/src/app`` below ``/usr``) is not touched by it.
+        A prefix strictly inside the tree is not code. Of a prefix that is the tree itself (a
+        virtual environment made in the project's folder), only the library folder is not. A tree
+        inside a prefix (``/usr/src/app`` below ``/usr``) is not touched by it.
         """
         root = os.path.abspath(root)
         real_root = os.path.realpath(root)
@@ -137,7 +137,7 @@ def interpreter_prefixes() -> tuple[str, ...]:
 
 
 def module_name(file_name: str) -> str | None:
-    """The module that a file of this name holds, or None when the name is no module's."""
+    """The module that a file of this name holds, or None if no module has that name."""
     for suffix in _SUFFIXES:
         if file_name.endswith(suffix):
             return file_name[: -len(suffix)] or None

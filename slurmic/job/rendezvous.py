@@ -52,7 +52,7 @@ def shell_port(python: str) -> list[str]:
 
 
 def free_port() -> int:
-    """A port that nobody listens at on this machine.
+    """A port at which no process on this machine listens.
 
     Raises:
         OSError: all of them are in use.

@@ -52,12 +52,12 @@ class ArraySpec:
             at_once: the limit where it has none.
 
         Raises:
-            ConfigError: it is none.
+            ConfigError: it is not one.
         """
         match = _SPEC.fullmatch(text)
         if match is None:
             raise ConfigError(
-                f"'{text}' is no array",
+                f"'{text}' is not an array",
                 hint="write 0-99, or 1,3,7, or 0-99:2 for every second one; 0-99%10 runs ten at "
                 "once",
             )

@@ -109,7 +109,7 @@ class _JobError(SlurmicError):
         self.traces = traces
 
     def __reduce__(self) -> tuple[object, ...]:
-        # By its text, not made anew: what it tells of may be gone by then.
+        # By its text, not made again: what it tells of may be gone by then.
         return _again, (type(self), self.message, self.hint, self.traces)
 
 

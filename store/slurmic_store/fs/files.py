@@ -36,7 +36,7 @@ mounts and project quotas; EPERM for others' files and on BeeGFS and FAT; EIO fr
 
 
 def remove_quietly(path: bytes, *, dir_fd: int | None = None) -> bool:
-    """Remove a file; whether it was there. One that is already gone is no error."""
+    """Remove a file; whether it was there. One that is already gone is not an error."""
     try:
         os.unlink(path, dir_fd=dir_fd)
     except OSError as error:
@@ -62,7 +62,7 @@ def remove_tree(path: bytes) -> None:
     """Remove a folder and everything in it.
 
     Files may be read-only and folders may have been made so: a folder whose entries cannot be
-    removed is made writable first. Something that vanishes meanwhile is no error. Names of deleted
+    removed is made writable first. What vanishes meanwhile is not an error. Names of deleted
     files that a network filesystem keeps for open readers (``.nfsXXXX``) are tried again a few
     times.
 

@@ -80,7 +80,7 @@ def test_setup_and_the_live_tree(project: Path, capsys: pytest.CaptureFixture[st
         (["submit"], 2, "no command"),
         (["submit", "--", *[]], 2, "no command"),
         (["submit", "--mode", "run", "--", "true"], 2, "--mode: 'run' is not one of"),
-        (["submit", "--mode", "local", "--array", "x", "--", "true"], 1, "'x' is no array"),
+        (["submit", "--mode", "local", "--array", "x", "--", "true"], 1, "'x' is not an array"),
         (["submit", "--after", "12", "--", "true"], 1, "'12' is not a condition"),
         (["submit", "--after", "ok:me", "--", "true"], 1, "is not a Slurm job"),
         (["submit", "--", "true"], 1, "Slurm's commands are not on PATH"),
