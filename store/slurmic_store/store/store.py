@@ -193,6 +193,9 @@ class Store:
                 except FileNotFoundError:
                     continue
                 except OSError as error:
+                    # What is not a folder is in the way of what needs it, and of nothing else.
+                    if error.errno == errno.ENOTDIR and not os.path.islink(path):
+                        continue
                     raise os_failure("open folder of the store", path, error) from error
                 try:
                     self._require_own(os.fstat(folder), path)
